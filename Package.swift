@@ -50,5 +50,7 @@ let package = Package(
     targets: [
         // Ground
         library("OpenAIWire", [nioCore, nioHTTP1]),
+        // Tests
+        tests("OpenAIWire", [nioCore, nioHTTP1]),
     ]
 )
