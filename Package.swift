@@ -50,7 +50,9 @@ let package = Package(
     targets: [
         // Ground
         library("OpenAIWire", [nioCore, nioHTTP1]),
+        library("ConfigKit", [yams]),
         // Tests
         tests("OpenAIWire", [nioCore, nioHTTP1]),
+        tests("ConfigKit"),
     ]
 )
