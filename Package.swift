@@ -51,8 +51,10 @@ let package = Package(
         // Ground
         library("OpenAIWire", [nioCore, nioHTTP1]),
         library("ConfigKit", [yams]),
+        library("Resilience"),
         // Tests
         tests("OpenAIWire", [nioCore, nioHTTP1]),
+        tests("Resilience"),
         tests("ConfigKit"),
     ]
 )
