@@ -52,9 +52,11 @@ let package = Package(
         library("OpenAIWire", [nioCore, nioHTTP1]),
         library("ConfigKit", [yams]),
         library("Resilience"),
+        library("Instruments"),
         // Tests
         tests("OpenAIWire", [nioCore, nioHTTP1]),
         tests("Resilience"),
         tests("ConfigKit"),
+        tests("Instruments"),
     ]
 )
