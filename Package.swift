@@ -53,10 +53,14 @@ let package = Package(
         library("ConfigKit", [yams]),
         library("Resilience"),
         library("Instruments"),
+        // Deep parts
+        library("HTTPTransport", ["OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
         // Tests
+        library("TestSupport", [nioCore, nioPosix, nioHTTP1]),
         tests("OpenAIWire", [nioCore, nioHTTP1]),
         tests("Resilience"),
         tests("ConfigKit"),
         tests("Instruments"),
+        tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
     ]
 )
