@@ -55,12 +55,15 @@ let package = Package(
         library("Instruments"),
         // Deep parts
         library("HTTPTransport", ["OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
+        // Front ends
+        library("Telemetry", ["Instruments", logging]),
         // Tests
         library("TestSupport", [nioCore, nioPosix, nioHTTP1]),
         tests("OpenAIWire", [nioCore, nioHTTP1]),
         tests("Resilience"),
         tests("ConfigKit"),
         tests("Instruments"),
+        tests("Telemetry", ["Instruments", logging]),
         tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
     ]
 )
