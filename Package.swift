@@ -55,6 +55,8 @@ let package = Package(
         library("Instruments"),
         // Deep parts
         library("HTTPTransport", ["OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
+        // Domain
+        library("SemanticRouter", ["OpenAIWire", "ConfigKit", "Instruments"]),
         // Front ends
         library("Telemetry", ["Instruments", logging]),
         // Tests
@@ -65,5 +67,6 @@ let package = Package(
         tests("Instruments"),
         tests("Telemetry", ["Instruments", logging]),
         tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
+        tests("SemanticRouter", ["ConfigKit"]),
     ]
 )
