@@ -57,6 +57,10 @@ let package = Package(
         library("HTTPTransport", ["OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
         // Domain
         library("SemanticRouter", ["OpenAIWire", "ConfigKit", "Instruments"]),
+        library(
+            "InferenceRouter",
+            ["OpenAIWire", "Resilience", "Instruments", "HTTPTransport", logging, nioCore, nioHTTP1]
+        ),
         // Front ends
         library("Telemetry", ["Instruments", logging]),
         // Tests
@@ -68,5 +72,6 @@ let package = Package(
         tests("Telemetry", ["Instruments", logging]),
         tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
         tests("SemanticRouter", ["ConfigKit"]),
+        tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
     ]
 )

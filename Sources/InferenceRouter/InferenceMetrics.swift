@@ -1,0 +1,155 @@
+import HTTPTransport
+package import Instruments
+import NIOCore
+import Resilience
+
+/// What the inference router measures. Names, labels and buckets are upstream `vllm-router`'s where it has them.
+package struct InferenceMetrics: Sendable {
+    package static let definitions = [incoming, latency, errors, running, healthy, firstByte, failovers]
+
+    static let incoming = MetricDefinition.counter(
+        "vllm:num_incoming_requests",
+        "Requests for a model that came in. Models that nobody serves are counted as `unknown`.",
+        labels: ["model"]
+    )
+    static let latency = MetricDefinition.histogram(
+        "vllm:request_latency_seconds",
+        "Seconds from a request's arrival to the end of its answer, by outcome: success, error, cancelled.",
+        labels: ["server", "model", "status"],
+        buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
+    )
+    static let errors = MetricDefinition.counter(
+        "vllm:request_errors",
+        "Requests that a worker did not answer whole, by kind of failure.",
+        labels: ["server", "model", "error_type"]
+    )
+    static let running = MetricDefinition.gauge(
+        "vllm:num_requests_running",
+        "Requests that this router has under way to a worker.",
+        labels: ["server"]
+    )
+    static let healthy = MetricDefinition.gauge(
+        "vllm:healthy_pods_total",
+        "1 while a worker is given requests, 0 while passive health has ejected it.",
+        labels: ["server"]
+    )
+    static let firstByte = MetricDefinition.histogram(
+        "sextant_worker_first_byte_seconds",
+        "Seconds from a request's arrival to the head of the worker's answer.",
+        labels: ["server"],
+        buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+    )
+    static let failovers = MetricDefinition.counter(
+        "sextant_worker_failovers",
+        "Requests that went on to another worker because this one gave no answer.",
+        labels: ["server"]
+    )
+
+    private let incomingRequests: CounterFamily
+    private let latencies: HistogramFamily
+    private let requestErrors: CounterFamily
+    private let runningRequests: GaugeFamily
+    private let healthyWorkers: GaugeFamily
+    private let firstBytes: HistogramFamily
+    private let failedOver: CounterFamily
+    private let unknownModel: Counter
+
+    package init(registry: MetricRegistry) {
+        incomingRequests = registry.counters(Self.incoming)
+        latencies = registry.histograms(Self.latency)
+        requestErrors = registry.counters(Self.errors)
+        runningRequests = registry.gauges(Self.running)
+        healthyWorkers = registry.gauges(Self.healthy)
+        firstBytes = registry.histograms(Self.firstByte)
+        failedOver = registry.counters(Self.failovers)
+        unknownModel = incomingRequests.with("unknown")
+    }
+
+    /// Reads the workers' state at each scrape rather than at each request.
+    package func observe(_ pool: WorkerPool, in registry: MetricRegistry) {
+        registry.onScrape {
+            let now = MonotonicTime.now()
+            for worker in pool.snapshot.workers {
+                runningRequests.with(worker.endpoint.url).set(worker.inFlight)
+                healthyWorkers.with(worker.endpoint.url).set(worker.isHealthy(at: now) ? 1 : 0)
+            }
+        }
+    }
+
+    /// A request for a name that no worker serves. It is not a label: clients could make up names without bound.
+    func countUnknownModel() {
+        unknownModel.increment()
+    }
+
+    /// The recorders of a worker, kept with it.
+    func worker(_ endpoint: Endpoint) -> WorkerMetrics {
+        let url = endpoint.url
+        var models: [String: WorkerMetrics.OfModel] = [:]
+        for model in endpoint.models + [""] {
+            models[model] = WorkerMetrics.OfModel(
+                incoming: incomingRequests.with(model.isEmpty ? "unknown" : model),
+                success: latencies.with(url, model, Outcome.success.rawValue),
+                error: latencies.with(url, model, Outcome.error.rawValue),
+                cancelled: latencies.with(url, model, Outcome.cancelled.rawValue)
+            )
+        }
+        return WorkerMetrics(
+            firstByte: firstBytes.with(url),
+            failovers: failedOver.with(url),
+            models: models
+        )
+    }
+
+    /// Failures are rare enough to look their series up.
+    func countError(worker: Worker, model: String, kind: String) {
+        requestErrors.with(worker.endpoint.url, model, kind).increment()
+    }
+
+    func remove(_ endpoint: Endpoint) {
+        let url = endpoint.url
+        runningRequests.remove(url)
+        healthyWorkers.remove(url)
+        firstBytes.remove(url)
+        failedOver.remove(url)
+        for model in endpoint.models + [""] {
+            for outcome in Outcome.allCases { latencies.remove(url, model, outcome.rawValue) }
+            for kind in UpstreamError.Kind.allCases { requestErrors.remove(url, model, kind.rawValue) }
+        }
+    }
+}
+
+/// How a request ended.
+enum Outcome: String, CaseIterable {
+    case success
+    case error
+    case cancelled
+}
+
+/// The recorders of one worker.
+struct WorkerMetrics: Sendable {
+    struct OfModel: Sendable {
+        let incoming: Counter
+        let success: Histogram
+        let error: Histogram
+        let cancelled: Histogram
+    }
+
+    let firstByte: Histogram
+    let failovers: Counter
+    /// By model name; requests that name a worker instead of a model stand under the empty name.
+    let models: [String: OfModel]
+
+    func observeFirstByte(since arrival: NIODeadline, at now: NIODeadline) {
+        firstByte.record(.nanoseconds((now - arrival).nanoseconds))
+    }
+
+    func observeEnd(model: String, _ outcome: Outcome, since arrival: NIODeadline) {
+        guard let recorders = models[model] ?? models[""] else { return }
+        let duration = Duration.nanoseconds((NIODeadline.now() - arrival).nanoseconds)
+        switch outcome {
+        case .success: recorders.success.record(duration)
+        case .error: recorders.error.record(duration)
+        case .cancelled: recorders.cancelled.record(duration)
+        }
+    }
+}
