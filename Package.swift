@@ -62,6 +62,14 @@ let package = Package(
             ["OpenAIWire", "Resilience", "Instruments", "HTTPTransport", logging, nioCore, nioHTTP1]
         ),
         // Front ends
+        library(
+            "Gateway",
+            [
+                "SemanticRouter", "InferenceRouter", "OpenAIWire", "ConfigKit", "Instruments", "HTTPTransport", crypto,
+                nioCore, nioHTTP1,
+            ]
+        ),
+        library("AdminAPI", ["OpenAIWire", "HTTPTransport", nioCore, nioHTTP1]),
         library("Telemetry", ["Instruments", logging]),
         // Tests
         library("TestSupport", [nioCore, nioPosix, nioHTTP1]),
@@ -73,5 +81,6 @@ let package = Package(
         tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
         tests("SemanticRouter", ["ConfigKit"]),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
+        tests("Gateway", ["OpenAIWire", nioCore, nioHTTP1]),
     ]
 )

@@ -1,0 +1,103 @@
+import HTTPTransport
+import InferenceRouter
+import NIOCore
+import NIOHTTP1
+import OpenAIWire
+
+/// A request whose head has been accepted: route and sender are known.
+struct ArrivingRequest {
+    let id: String
+    let head: HTTPRequestHead
+    let target: RequestTarget
+    let route: Route
+    let identity: Identity
+    let arrival = NIODeadline.now()
+
+    static let missingModel = RouterError(
+        .missingModel,
+        origin: .client,
+        "Invalid request: missing 'model' in request body.",
+        parameter: "model"
+    )
+
+    /// The request to send on for a JSON body: edits applied, the model's name resolved.
+    func proxied(
+        _ document: JSONDocument,
+        model: String?,
+        edits: RequestEdits = RequestEdits(),
+        routingHeaders: [(name: String, value: String)] = [],
+        inference: InferenceRouter,
+        settings: GatewaySettings
+    ) throws(RouterError) -> ProxyRequest {
+        guard let model else { throw Self.missingModel }
+        let resolved = inference.resolve(model)
+        var bodyEdits = edits.body
+        if !document.root.says(model: resolved) {
+            bodyEdits.append(.set("model", JSONFragment(resolved)))
+        }
+        let body: ByteBuffer
+        do {
+            body = try bodyEdits.applied(to: document)
+        } catch {
+            throw RouterError(.internalError, origin: .internal, "The request could not be edited: \(error)")
+        }
+        return proxied(
+            body: body,
+            uri: target.removing("id"),
+            model: resolved,
+            pinnedEndpoint: target.parameter("id"),
+            headerEdits: edits.headers,
+            routingHeaders: routingHeaders,
+            settings: settings
+        )
+    }
+
+    func proxied(
+        body: ByteBuffer,
+        uri: String,
+        model: String,
+        pinnedEndpoint: String? = nil,
+        headerEdits: [HeaderEdit] = [],
+        routingHeaders: [(name: String, value: String)] = [],
+        settings: GatewaySettings
+    ) -> ProxyRequest {
+        var headers = HopByHop.forwardable(head.headers) { name in
+            name == "host" || name == RoutingHeaders.requestID || RoutingHeaders.isReserved(name)
+                || (settings.consumesCredentials && (name == "authorization" || name == "x-api-key"))
+        }
+        headers.add(name: RoutingHeaders.requestID, value: id)
+        if let key = settings.workerAPIKey, settings.consumesCredentials || !headers.contains(name: "authorization") {
+            headers.replaceOrAdd(name: "authorization", value: "Bearer \(key)")
+        }
+        for edit in headerEdits {
+            switch edit {
+            case .set(let name, let value): headers.replaceOrAdd(name: name, value: value)
+            case .remove(let name): headers.remove(name: name)
+            }
+        }
+        return ProxyRequest(
+            id: id,
+            method: head.method,
+            uri: uri,
+            headers: headers,
+            body: body,
+            model: model,
+            pinnedEndpoint: pinnedEndpoint,
+            responseHeaders: [(RoutingHeaders.requestID, id)],
+            routingHeaders: routingHeaders,
+            arrival: arrival
+        )
+    }
+}
+
+extension JSONValue {
+    /// Whether the object has exactly one `model`, with that value. Of several, a worker might read another than we did.
+    fileprivate func says(model: String) -> Bool {
+        var count = 0
+        for member in members where member.key.isString(equalTo: "model") {
+            count += 1
+            guard count == 1, member.value.isString(equalTo: model) else { return false }
+        }
+        return count == 1
+    }
+}

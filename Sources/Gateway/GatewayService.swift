@@ -1,0 +1,260 @@
+package import ConfigKit
+package import HTTPTransport
+package import InferenceRouter
+import NIOCore
+package import NIOHTTP1
+package import OpenAIWire
+package import SemanticRouter
+
+/// The OpenAI front end: finds the route, says who asks, lets the semantic router decide (where there is one), hands the
+/// request to the inference router.
+///
+/// `sextant router` is this with `semantic: nil`, so that failing open is the same code path.
+package struct GatewayService: HTTPService {
+    package let semantic: Live<SemanticRouter>?
+    package let inference: InferenceRouter
+    package let authenticator: Live<Authenticator>
+    package let settings: GatewaySettings
+    package let metrics: GatewayMetrics
+    package let requestIDs: RequestIDs
+    private let isDraining: @Sendable () -> Bool
+    private let metricsPage: (@Sendable () -> LocalResponse)?
+
+    /// - Parameters:
+    ///   - semantic: nil routes by the model that the request names.
+    ///   - isDraining: whether the process is on its way out: `/health` then asks load balancers to look elsewhere.
+    ///   - metricsPage: what `/metrics` answers; nil where metrics have a port of their own.
+    package init(
+        semantic: Live<SemanticRouter>?,
+        inference: InferenceRouter,
+        authenticator: Live<Authenticator>,
+        settings: GatewaySettings,
+        metrics: GatewayMetrics,
+        requestIDs: RequestIDs,
+        isDraining: @escaping @Sendable () -> Bool,
+        metricsPage: (@Sendable () -> LocalResponse)?
+    ) {
+        self.semantic = semantic
+        self.inference = inference
+        self.authenticator = authenticator
+        self.settings = settings
+        self.metrics = metrics
+        self.requestIDs = requestIDs
+        self.isDraining = isDraining
+        self.metricsPage = metricsPage
+    }
+
+    // MARK: HTTPService
+
+    package func receive(_ head: HTTPRequestHead, on exchange: HTTPExchange) -> BodyPlan {
+        let id = requestIDs.id(for: head.headers.first(name: RoutingHeaders.requestID))
+        let target = RequestTarget(head.uri)
+        do {
+            let route = try Routes.route(head.method, target.path)
+            if case .local(let local) = route, local.isOpenToAll {
+                answer(local, id: id, on: exchange)
+                return .answered
+            }
+            let identity = try authenticator.current.identify(head.headers, from: exchange.remoteAddress)
+            if case .local(let local) = route {
+                answer(local, id: id, on: exchange)
+                return .answered
+            }
+            try checkReadable(head, route)
+            let arriving = ArrivingRequest(id: id, head: head, target: target, route: route, identity: identity)
+            return .collect(maxBytes: settings.maxBodyBytes) { body in
+                respond(to: arriving, body: body, on: exchange)
+            }
+        } catch {
+            fail(error, id: id, on: exchange)
+            return .answered
+        }
+    }
+
+    package func refuse(_ refusal: HTTPRefusal, on exchange: HTTPExchange) {
+        fail(refusal.error, id: requestIDs.make(), on: exchange)
+    }
+
+    // MARK: The request's path
+
+    private func respond(to arriving: ArrivingRequest, body: ByteBuffer, on exchange: HTTPExchange) {
+        do {
+            let proxied: ProxyRequest?
+            switch arriving.route {
+            case .text(let endpoint): proxied = try proxyText(arriving, endpoint, body, on: exchange)
+            case .json: proxied = try proxyJSON(arriving, body)
+            case .form: proxied = try proxyForm(arriving, body)
+            case .worker(let changesState): proxied = try proxyToWorker(arriving, body, changesState: changesState)
+            case .local: preconditionFailure("local routes are answered with the head")
+            }
+            if let proxied { try inference.handle(proxied, on: exchange) }
+        } catch {
+            fail(error, id: arriving.id, on: exchange)
+        }
+    }
+
+    /// Nil when the request has been answered here.
+    private func proxyText(
+        _ arriving: ArrivingRequest,
+        _ endpoint: TextEndpoint,
+        _ body: ByteBuffer,
+        on exchange: HTTPExchange
+    ) throws(RouterError) -> ProxyRequest? {
+        let text = try TextRequest(endpoint: endpoint, body: body)
+        guard let semantic else {
+            return try arriving.proxied(text.document, model: text.model, inference: inference, settings: settings)
+        }
+        let pool = inference.pool.snapshot
+        switch semantic.current.routeNow(text, isServed: { pool.candidates(for: $0) != nil }) {
+        case .bypass(let reason):
+            // Who asks for a choice and gets none is answered by the inference router's own default.
+            let model = reason == .explicitModel ? text.model : InferenceRouter.automaticName
+            return try arriving.proxied(text.document, model: model, inference: inference, settings: settings)
+        case .respond(let local):
+            exchange.send(local, adding: [(RoutingHeaders.requestID, arriving.id)])
+            return nil
+        case .forward(let routed):
+            return try arriving.proxied(
+                text.document,
+                model: routed.model,
+                edits: routed.edits,
+                routingHeaders: routed.responseHeaders,
+                inference: inference,
+                settings: settings
+            )
+        }
+    }
+
+    private func proxyJSON(_ arriving: ArrivingRequest, _ body: ByteBuffer) throws(RouterError) -> ProxyRequest {
+        let request = try JSONRequest(body: body)
+        return try arriving.proxied(request.document, model: request.model, inference: inference, settings: settings)
+    }
+
+    private func proxyForm(_ arriving: ArrivingRequest, _ body: ByteBuffer) throws(RouterError) -> ProxyRequest {
+        let contentType = arriving.head.headers.first(name: "content-type") ?? ""
+        guard let field = try MultipartField.find("model", in: body, contentType: contentType) else {
+            throw ArrivingRequest.missingModel
+        }
+        let resolved = inference.resolve(field.value)
+        return arriving.proxied(
+            body: resolved == field.value ? body : field.replaced(by: resolved, in: body),
+            uri: arriving.head.uri,
+            model: resolved,
+            settings: settings
+        )
+    }
+
+    private func proxyToWorker(
+        _ arriving: ArrivingRequest,
+        _ body: ByteBuffer,
+        changesState: Bool
+    ) throws(RouterError) -> ProxyRequest {
+        if changesState, settings.knowsIdentities, !arriving.identity.groups.contains(settings.adminGroup) {
+            throw RouterError(
+                .forbidden,
+                origin: .client,
+                "Only members of the group '\(settings.adminGroup)' may change a worker's state."
+            )
+        }
+        guard let id = arriving.target.parameter("id") else {
+            throw .invalidRequest("Invalid request: missing target Engine Id.", parameter: "id")
+        }
+        return arriving.proxied(
+            body: body,
+            uri: arriving.target.removing("id"),
+            model: "",
+            pinnedEndpoint: id,
+            settings: settings
+        )
+    }
+
+    /// - Throws: `unsupportedMediaType` (415) for a body that we could not read: a compressed one, or a JSON body where a
+    ///   form is needed.
+    private func checkReadable(_ head: HTTPRequestHead, _ route: Route) throws(RouterError) {
+        if let encoding = head.headers.first(name: "content-encoding"), encoding.lowercased() != "identity" {
+            throw RouterError(
+                .unsupportedMediaType,
+                origin: .client,
+                "Compressed request bodies are not accepted: send the body without a content-encoding."
+            )
+        }
+        let contentType = head.headers.first(name: "content-type")?.lowercased() ?? ""
+        if route == .form, !contentType.hasPrefix("multipart/form-data") {
+            throw RouterError(.unsupportedMediaType, origin: .client, "This path takes multipart/form-data.")
+        }
+    }
+
+    // MARK: Local answers
+
+    private func answer(_ route: Route.LocalRoute, id: String, on exchange: HTTPExchange) {
+        do {
+            let local = try localResponse(to: route)
+            exchange.send(local, adding: [(RoutingHeaders.requestID, id)])
+        } catch {
+            fail(error, id: id, on: exchange)
+        }
+    }
+
+    private func localResponse(to route: Route.LocalRoute) throws(RouterError) -> LocalResponse {
+        switch route {
+        case .models:
+            return .json(models().json)
+        case .model(let name):
+            guard let card = models().entries.first(where: { $0.id == name }) else {
+                throw RouterError(
+                    .modelNotFound,
+                    origin: .client,
+                    "Model '\(name.prefix(128))' not found. Available models can be listed at /v1/models.",
+                    parameter: "model"
+                )
+            }
+            return .json(card.json.bytes)
+        case .engines: return .json(inference.enginesPage())
+        case .health:
+            return isDraining()
+                ? .json(ByteBuffer(string: "{\"status\":\"draining\"}"), status: .serviceUnavailable)
+                : .json(ByteBuffer(string: "{\"status\":\"healthy\"}"))
+        case .version: return .json(ByteBuffer(string: "{\"version\":\"\(settings.version)\"}"))
+        case .metrics:
+            guard let metricsPage else { throw Routes.notFound }
+            return metricsPage()
+        }
+    }
+
+    /// Virtual models first, as they are what a client should ask for.
+    private func models() -> ModelList {
+        ModelList((semantic?.current.modelCards ?? []) + inference.modelCards())
+    }
+
+    private func fail(_ error: RouterError, id: String, on exchange: HTTPExchange) {
+        metrics.countRefusal(error.code)
+        exchange.send(ErrorResponder.respond(to: error), adding: [(RoutingHeaders.requestID, id)])
+    }
+}
+
+extension Route.LocalRoute {
+    /// What load balancers and Prometheus ask for comes without a key and tells nothing about tenants.
+    var isOpenToAll: Bool {
+        switch self {
+        case .health, .version, .metrics: true
+        case .models, .model, .engines: false
+        }
+    }
+}
+
+/// Settings of the front end.
+package struct GatewaySettings: Sendable {
+    /// 50 MiB, the buffer limit of upstream's Envoy configurations.
+    package var maxBodyBytes = 50 * 1024 * 1024
+    /// What workers are shown in place of a client's own key, when clients' keys end here.
+    package var workerAPIKey: String?
+    /// Whether clients' credentials end here: true when API keys are checked.
+    package var consumesCredentials = false
+    /// Whether clients are told apart at all, by keys or by a trusted hop: then only members of `adminGroup` may change
+    /// the state of workers.
+    package var knowsIdentities = false
+    package var adminGroup = "admin"
+    package var version = ""
+
+    package init() {}
+}

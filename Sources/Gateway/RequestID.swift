@@ -1,0 +1,52 @@
+import Synchronization
+
+/// Makes ids for requests that come without one, and judges those that clients send.
+package struct RequestIDs: Sendable {
+    /// A request id ends in logs, headers and traces: printable ASCII and short, or it is replaced.
+    static let maxLength = 128
+
+    private static let counter = Atomic<UInt64>(0)
+    private let seeds: (UInt64, UInt64)
+
+    /// Seeds differ per process, so that replicas do not make the same ids.
+    package init(using random: inout some RandomNumberGenerator) {
+        seeds = (random.next(), random.next())
+    }
+
+    /// The client's id if it can be used, else a new one.
+    package func id(for claimed: String?) -> String {
+        guard let claimed, !claimed.isEmpty, claimed.utf8.count <= Self.maxLength,
+            claimed.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else { return make() }
+        return claimed
+    }
+
+    /// A UUID of version 4's shape (RFC 9562), from a counter mixed by SplitMix64 (Steele et al., 2014): unique within the
+    /// process by construction, and without the system call that the system's random numbers cost.
+    func make() -> String {
+        let count = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
+        let high = Self.mix(seeds.0 &+ count &* 0x9E37_79B9_7F4A_7C15) & ~0xF000 | 0x4000
+        let low = Self.mix(seeds.1 &+ count &* 0x9E37_79B9_7F4A_7C15) & ~(0b11 << 62) | (0b10 << 62)
+        return String(unsafeUninitializedCapacity: 36) { bytes in
+            var position = 0
+            for index in 0..<32 {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    bytes[position] = UInt8(ascii: "-")
+                    position += 1
+                }
+                let word = index < 16 ? high : low
+                let digit = UInt8(truncatingIfNeeded: word >> (60 - 4 * (index % 16))) & 0xF
+                bytes[position] = digit < 10 ? 0x30 + digit : 0x57 + digit
+                position += 1
+            }
+            return 36
+        }
+    }
+
+    private static func mix(_ value: UInt64) -> UInt64 {
+        var mixed = value
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
