@@ -69,6 +69,7 @@ let package = Package(
                 nioCore, nioHTTP1,
             ]
         ),
+        library("SimWorker", ["OpenAIWire", "Instruments", "HTTPTransport", nioCore, nioHTTP1]),
         library("AdminAPI", ["OpenAIWire", "HTTPTransport", nioCore, nioHTTP1]),
         library("Telemetry", ["Instruments", logging]),
         // Tests
