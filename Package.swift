@@ -40,6 +40,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: 
 let package = Package(
     name: "sextant",
     platforms: [.macOS(.v15)],
+    products: [.executable(name: "sextant", targets: ["sextant"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
@@ -72,6 +73,23 @@ let package = Package(
         library("SimWorker", ["OpenAIWire", "Instruments", "HTTPTransport", nioCore, nioHTTP1]),
         library("AdminAPI", ["OpenAIWire", "HTTPTransport", nioCore, nioHTTP1]),
         library("Telemetry", ["Instruments", logging]),
+        // Assembly
+        library(
+            "RouterApp",
+            [
+                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "HTTPTransport", "SemanticRouter",
+                "InferenceRouter", "Gateway", "AdminAPI", "SimWorker", "Telemetry", logging, nioCore, nioPosix,
+                nioHTTP1,
+            ]
+        ),
+        .executableTarget(
+            name: "sextant",
+            dependencies: ["RouterApp"],
+            swiftSettings: settings,
+            // Only the executable is linked statically: Swift Testing exists as a shared library only, and other flags
+            // for tests would mean a second build of everything.
+            linkerSettings: [.unsafeFlags(staticRuntime, .when(platforms: [.linux]))]
+        ),
         // Tests
         library("TestSupport", [nioCore, nioPosix, nioHTTP1]),
         tests("OpenAIWire", [nioCore, nioHTTP1]),

@@ -1,0 +1,137 @@
+import ConfigKit
+import Gateway
+import HTTPTransport
+import Instruments
+import Logging
+import NIOCore
+import SemanticRouter
+
+/// Keeps what comes from files: builds it at start, and again when a file changes. A file with a mistake changes
+/// nothing: the values in force stay, and the mistakes are logged.
+struct ReloadController: Sendable {
+    let semantic: Live<SemanticRouter>?
+    let authenticator: Live<Authenticator>
+    private let options: ServeOptions
+    private let semanticMetrics: SemanticMetrics
+    private let reloads: CounterFamily
+    private let logger: Logger
+    /// What the files held when they were read at start.
+    private var inForce: [String: WatchedFile] = [:]
+
+    static let definitions = [reloadCount]
+
+    private static let reloadCount = MetricDefinition.counter(
+        "sextant_config_reloads",
+        "Configuration files read again after a change, by outcome: applied, rejected.",
+        labels: ["file", "outcome"]
+    )
+
+    /// - Throws: `ConfigError` with every mistake in every file.
+    init(
+        options: ServeOptions,
+        registry: MetricRegistry,
+        semanticMetrics: SemanticMetrics,
+        logger: Logger
+    ) throws(ConfigError) {
+        self.options = options
+        self.semanticMetrics = semanticMetrics
+        self.logger = logger
+        reloads = registry.counters(Self.reloadCount)
+        var diagnostics: [Diagnostic] = []
+        var router: SemanticRouter?
+        if let path = options.config {
+            inForce[path] = Self.read(path)
+            let result = inForce[path].map { SemanticConfig.decode($0.document()) } ?? SemanticConfig.load(path)
+            diagnostics += result.diagnostics
+            router = result.value.map { SemanticRouter($0, metrics: semanticMetrics) }
+        }
+        var keys: [Authenticator.StoredKey]?
+        if let path = options.apiKeysFile {
+            inForce[path] = Self.read(path)
+            let result = inForce[path].map { APIKeysFile.decode($0.document()) } ?? APIKeysFile.load(path)
+            diagnostics += result.diagnostics
+            keys = result.value?.storedKeys ?? []
+        }
+        if diagnostics.contains(where: { $0.severity == .error }) { throw ConfigError(diagnostics) }
+        Self.log(diagnostics, to: logger)
+        if let router { Self.warnOfUnserved(router, options, logger) }
+        semantic = router.map { Live($0) }
+        authenticator = Live(Self.authenticator(keys, options))
+    }
+
+    /// Watches the files until the task is cancelled.
+    func run() async {
+        await withTaskGroup { group in
+            if let path = options.config {
+                group.addTask { await watch(path) { applyPolicy($0) } }
+            }
+            if let path = options.apiKeysFile {
+                group.addTask { await watch(path) { applyKeys($0) } }
+            }
+        }
+    }
+
+    private func watch(_ path: String, apply: @Sendable (ConfigDocument) -> [Diagnostic]) async {
+        await ConfigWatcher(paths: [path], inForce: inForce[path].map { [$0] }).run { event in
+            switch event {
+            case .changed(let files):
+                guard let file = files.first else { return }
+                let diagnostics = apply(file.document())
+                let isRejected = diagnostics.contains { $0.severity == .error }
+                reloads.with(path, isRejected ? "rejected" : "applied").increment()
+                Self.log(diagnostics, to: logger)
+                if isRejected {
+                    logger.error("file rejected, the former settings stay in force", metadata: ["file": "\(path)"])
+                } else {
+                    logger.notice("file applied", metadata: ["file": "\(path)"])
+                }
+            case .missing:
+                logger.warning("file is missing, its last settings stay in force", metadata: ["file": "\(path)"])
+            }
+        }
+    }
+
+    private func applyPolicy(_ document: ConfigDocument) -> [Diagnostic] {
+        let result = SemanticConfig.decode(document)
+        if let config = result.value {
+            let router = SemanticRouter(config, metrics: semanticMetrics)
+            Self.warnOfUnserved(router, options, logger)
+            _ = semantic?.swap(router)
+        }
+        return result.diagnostics
+    }
+
+    private func applyKeys(_ document: ConfigDocument) -> [Diagnostic] {
+        let result = APIKeysFile.decode(document)
+        if let file = result.value {
+            _ = authenticator.swap(Self.authenticator(file.storedKeys, options))
+        }
+        return result.diagnostics
+    }
+
+    private static func read(_ path: String) -> WatchedFile? {
+        SystemFiles().contents(of: path).map { WatchedFile(path: path, bytes: $0) }
+    }
+
+    /// A policy that chooses what nobody serves is no mistake in itself (workers may come), but most often one.
+    private static func warnOfUnserved(_ router: SemanticRouter, _ options: ServeOptions, _ logger: Logger) {
+        let served = Set(options.staticModels)
+        for model in router.servedModelNames where !served.contains(model) {
+            logger.warning("the policy may choose a model that no worker serves", metadata: ["model": "\(model)"])
+        }
+    }
+
+    private static func authenticator(_ keys: [Authenticator.StoredKey]?, _ options: ServeOptions) -> Authenticator {
+        let hops = options.trustedHops
+        return Authenticator(keys: keys) { peer in
+            guard let text = peer.ipAddress, let address = IPAddress(text) else { return false }
+            return hops.contains { $0.contains(address) }
+        }
+    }
+
+    private static func log(_ diagnostics: [Diagnostic], to logger: Logger) {
+        for diagnostic in diagnostics {
+            logger.log(level: diagnostic.severity == .error ? .error : .warning, "\(diagnostic)")
+        }
+    }
+}

@@ -1,0 +1,250 @@
+import AdminAPI
+import ConfigKit
+import Gateway
+import HTTPTransport
+import InferenceRouter
+package import Instruments
+package import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import OpenAIWire
+import Resilience
+import SemanticRouter
+import Synchronization
+import Telemetry
+
+/// `sextant router` or `sextant gateway`, put together and running.
+package struct ServeStack: Sendable {
+    package enum Kind: String, Sendable {
+        case router
+        case gateway
+
+        var defaultPort: Int { self == .router ? 8001 : 8080 }
+        var defaultAdminPort: Int? { self == .router ? nil : 8081 }
+    }
+
+    private let server: HTTPServer
+    private let admin: HTTPServer?
+    private let clients: LoopLocal<UpstreamClient>
+    private let reload: ReloadController
+    private let drain: DrainState
+    private let drainDelay: Duration
+    private let group: MultiThreadedEventLoopGroup
+    private let drainTimeout: Duration
+    package let logger: Logger
+    package let registry: MetricRegistry
+
+    package var port: Int { server.port }
+    package var adminPort: Int? { admin?.port }
+
+    /// Builds everything from checked options and starts to listen.
+    ///
+    /// - Throws: what is wrong with a file that an option names, or with an address or certificate.
+    package static func start(_ kind: Kind, _ options: ServeOptions, logger: Logger) async throws -> ServeStack {
+        let threads = options.threads == 0 ? System.coreCount : options.threads
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        do {
+            return try await build(kind, options, group: group, logger: logger)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private static func build(
+        _ kind: Kind,
+        _ options: ServeOptions,
+        group: MultiThreadedEventLoopGroup,
+        logger: Logger
+    ) async throws -> ServeStack {
+        let registry = MetricRegistry()
+        ProcessMetrics.register(in: registry)
+
+        let inferenceMetrics = InferenceMetrics(registry: registry)
+        let pool = WorkerPool(breaker: CircuitBreaker.Settings(), metrics: inferenceMetrics)
+        inferenceMetrics.observe(pool, in: registry)
+        try await StaticSource(options.endpoints).watch { pool.apply($0) }
+        let clients = try await UpstreamClient.perLoop(of: group, settings: options.upstreamSettings())
+        let inference = InferenceRouter(
+            settings: options.dispatchSettings,
+            policy: options.routingLogic.policy,
+            pool: pool,
+            clients: clients,
+            metrics: inferenceMetrics,
+            logger: logger
+        )
+
+        let semanticMetrics = SemanticMetrics(registry: registry)
+        let reload = try ReloadController(
+            options: options,
+            registry: registry,
+            semanticMetrics: semanticMetrics,
+            logger: logger
+        )
+        let gatewayMetrics = GatewayMetrics(registry: registry)
+        var random = SystemRandomNumberGenerator()
+        let drain = DrainState()
+        let metricsPage: @Sendable () -> LocalResponse = {
+            LocalResponse(
+                status: .ok,
+                headers: ["content-type": Exposition.contentType],
+                body: .whole(ByteBuffer(string: registry.exposition()))
+            )
+        }
+        let service = GatewayService(
+            semantic: reload.semantic,
+            inference: inference,
+            authenticator: reload.authenticator,
+            settings: options.gatewaySettings,
+            metrics: gatewayMetrics,
+            requestIDs: RequestIDs(using: &random),
+            isDraining: { drain.hasBegun },
+            metricsPage: kind == .router ? metricsPage : nil
+        )
+        let serverSettings = try options.serverSettings()
+        let port = options.port.map { Int($0.number) } ?? kind.defaultPort
+        let server: HTTPServer
+        do {
+            server = try await HTTPServer.start(
+                host: options.host,
+                port: port,
+                settings: serverSettings,
+                group: group,
+                service: service
+            )
+        } catch {
+            throw ListenError(host: options.host, port: port, flag: "--port", reason: "\(error)")
+        }
+        gatewayMetrics.observe(
+            in: registry,
+            connections: { server.connectionCount },
+            bodyBytes: { server.bufferedBodyBytes }
+        )
+        var admin: HTTPServer?
+        if let port = options.adminPort.map({ Int($0.number) }) ?? kind.defaultAdminPort {
+            do {
+                admin = try await HTTPServer.start(
+                    host: options.adminHost,
+                    port: port,
+                    group: group,
+                    service: AdminService(
+                        version: Version.text,
+                        isDraining: { drain.hasBegun },
+                        metricsPage: metricsPage
+                    )
+                )
+            } catch {
+                await server.shutdown(within: .zero)
+                throw ListenError(host: options.adminHost, port: port, flag: "--admin-port", reason: "\(error)")
+            }
+        }
+        return ServeStack(
+            server: server,
+            admin: admin,
+            clients: clients,
+            reload: reload,
+            drain: drain,
+            drainDelay: options.drainDelay,
+            group: group,
+            drainTimeout: options.drainTimeout,
+            logger: logger,
+            registry: registry
+        )
+    }
+
+    /// Follows the configuration files until the task is cancelled.
+    package func watchFiles() async {
+        await reload.run()
+    }
+
+    /// Says at `/health` and `/ready` that the end is near, waits for load balancers to hear it, stops accepting, lets answers under way complete, then ends everything.
+    package func shutdown() async {
+        drain.begin()
+        if drainDelay > .zero { try? await Task.sleep(for: drainDelay) }
+        let cut = await server.shutdown(within: drainTimeout)
+        if cut > 0 {
+            logger.warning("connections cut after the drain timeout", metadata: ["connections": "\(cut)"])
+        }
+        await admin?.shutdown(within: .zero)
+        try? await clients.forEach { $0.closeIdleConnections() }
+        try? await group.shutdownGracefully()
+    }
+}
+
+/// An address that cannot be listened on.
+struct ListenError: Error, CustomStringConvertible {
+    let host: String
+    let port: Int
+    /// The flag that says so.
+    let flag: String
+    let reason: String
+
+    var description: String { "cannot listen on \(host), port \(port) (\(flag)): \(reason)" }
+}
+
+/// Whether the process is on its way out.
+private final class DrainState: Sendable {
+    private let begun = Atomic<Bool>(false)
+
+    var hasBegun: Bool { begun.load(ordering: .relaxed) }
+    func begin() { begun.store(true, ordering: .relaxed) }
+}
+
+extension ServeOptions {
+    var endpoints: Set<Endpoint> {
+        var models: [Origin: [String]] = [:]
+        for (index, url) in staticBackends.enumerated() {
+            let origin = Origin(host: url.host, port: Int(url.port.number), isTLS: url.scheme == .https)
+            // The same worker may be named several times, once for each model that it serves.
+            if models[origin, default: []].contains(staticModels[index]) { continue }
+            models[origin, default: []].append(staticModels[index])
+        }
+        return Set(models.map { Endpoint(origin: $0.key, models: $0.value) })
+    }
+
+    var dispatchSettings: DispatchSettings {
+        var settings = DispatchSettings()
+        settings.maxFailoverAttempts = failoverAttempts
+        settings.deadlines.connect = TimeAmount(connectTimeout)
+        settings.deadlines.head = TimeAmount(responseTimeout)
+        settings.deadlines.idle = TimeAmount(streamIdleTimeout)
+        settings.aliases = Dictionary(staticAliases.map { ($0.alias, $0.model) }) { first, _ in first }
+        settings.defaultModel = defaultModel
+        settings.started = Int(UTCTime.now().nanoseconds / 1_000_000_000)
+        return settings
+    }
+
+    var gatewaySettings: GatewaySettings {
+        var settings = GatewaySettings()
+        settings.maxBodyBytes = maxBodySize.bytes
+        settings.workerAPIKey = workerAPIKey?.reveal()
+        settings.consumesCredentials = apiKeysFile != nil
+        settings.knowsIdentities = apiKeysFile != nil || !trustedHops.isEmpty
+        settings.adminGroup = adminGroup
+        settings.version = Version.text
+        return settings
+    }
+
+    func serverSettings() throws(TLSError) -> HTTPServerSettings {
+        var settings = HTTPServerSettings()
+        settings.maxBufferedBodyBytes = maxBufferedBodies.bytes
+        settings.maxConnections = maxConnections
+        settings.headTimeout = TimeAmount(headerTimeout)
+        settings.bodyTimeout = TimeAmount(bodyTimeout)
+        settings.keepAliveTimeout = TimeAmount(keepAliveTimeout)
+        settings.writeTimeout = TimeAmount(writeTimeout)
+        if let certificatePath, let keyPath {
+            settings.tls = try .server(certificateFile: certificatePath, keyFile: keyPath)
+        }
+        return settings
+    }
+
+    func upstreamSettings() throws(TLSError) -> UpstreamSettings {
+        var settings = UpstreamSettings()
+        if staticBackends.contains(where: { $0.scheme == .https }) {
+            settings.tls = try .client(authorityFile: workerAuthorityPath)
+        }
+        return settings
+    }
+}

@@ -1,0 +1,9 @@
+import RouterApp
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
+exit(await Sextant.run(Array(CommandLine.arguments.dropFirst())))
