@@ -91,15 +91,34 @@ let package = Package(
             linkerSettings: [.unsafeFlags(staticRuntime, .when(platforms: [.linux]))]
         ),
         // Tests
-        library("TestSupport", [nioCore, nioPosix, nioHTTP1]),
+        library(
+            "TestSupport",
+            [
+                "RouterApp", "SimWorker", "HTTPTransport", "Instruments", "ConfigKit", logging, nioCore, nioPosix,
+                nioHTTP1,
+            ]
+        ),
         tests("OpenAIWire", [nioCore, nioHTTP1]),
         tests("Resilience"),
         tests("ConfigKit"),
         tests("Instruments"),
         tests("Telemetry", ["Instruments", logging]),
         tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
+        tests(
+            "SimWorker",
+            ["TestSupport", "HTTPTransport", "OpenAIWire", "Instruments", nioCore, nioPosix, nioHTTP1]
+        ),
         tests("SemanticRouter", ["ConfigKit"]),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
         tests("Gateway", ["OpenAIWire", nioCore, nioHTTP1]),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "TestSupport", "RouterApp", "SimWorker", "HTTPTransport", "ConfigKit", "OpenAIWire", "Instruments",
+                logging,
+                nioCore, nioPosix, nioHTTP1,
+            ],
+            swiftSettings: settings
+        ),
     ]
 )

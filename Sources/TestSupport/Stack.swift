@@ -1,0 +1,142 @@
+import ConfigKit
+package import HTTPTransport
+package import Instruments
+import Logging
+package import NIOCore
+package import NIOHTTP1
+import NIOPosix
+package import RouterApp
+package import SimWorker
+
+/// A router or gateway before simulated workers, all on loopback with ports of the system's choice.
+package struct Stack: Sendable {
+    package let workers: [SimWorker]
+    package let port: Int
+    package let log: CapturedLog
+    private let stack: ServeStack
+    private let fetcher: HTTPFetch
+
+    package var registry: MetricRegistry { stack.registry }
+    package var adminPort: Int? { stack.adminPort }
+    package var origin: Origin { Origin(host: "127.0.0.1", port: port) }
+
+    /// Runs `body` with a stack and ends every part of it afterwards, whatever happens.
+    ///
+    /// - Parameters:
+    ///   - workers: each worker's settings; ports are set here.
+    ///   - options: changed before the start; backends and models are filled in from the workers.
+    package static func with(
+        _ kind: ServeStack.Kind = .router,
+        workers configs: [SimConfig] = [.instant(), .instant()],
+        options change: (inout ServeOptions) -> Void = { _ in },
+        _ body: (Stack) async throws -> Void
+    ) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var workers: [SimWorker] = []
+        let result: Result<Void, any Error>
+        do {
+            for var config in configs {
+                config.port = 0
+                workers.append(try await SimWorker.start(config, group: group))
+            }
+            result = await Result { try await run(kind, workers, change, body) }
+        } catch {
+            result = .failure(error)
+        }
+        for worker in workers { await worker.shutdown(within: .zero) }
+        try await group.shutdownGracefully()
+        try result.get()
+    }
+
+    private static func run(
+        _ kind: ServeStack.Kind,
+        _ workers: [SimWorker],
+        _ change: (inout ServeOptions) -> Void,
+        _ body: (Stack) async throws -> Void
+    ) async throws {
+        var options = ServeOptions()
+        options.host = "127.0.0.1"
+        options.port = Port(0)
+        if kind == .gateway { options.adminPort = Port(0) }
+        options.threads = 2
+        options.drainTimeout = .zero
+        for worker in workers {
+            for model in worker.engine.config.modelNames {
+                let url = try ServiceURL.parse("http://127.0.0.1:\(worker.port)", traits: FieldTraits())
+                options.staticBackends.append(url)
+                options.staticModels.append(model)
+            }
+        }
+        change(&options)
+        let log = CapturedLog()
+        let stack = try await ServeStack.start(kind, options, logger: log.logger)
+        let watching = Task { await stack.watchFiles() }
+        let clients = try await UpstreamClient.perLoop(
+            of: MultiThreadedEventLoopGroup.singleton,
+            settings: UpstreamSettings()
+        )
+        let result = await Result {
+            try await body(
+                Stack(
+                    workers: workers,
+                    port: stack.port,
+                    log: log,
+                    stack: stack,
+                    fetcher: HTTPFetch(clients: clients)
+                )
+            )
+        }
+        watching.cancel()
+        try await clients.forEach { $0.closeIdleConnections() }
+        await stack.shutdown()
+        try result.get()
+    }
+
+    /// A request with a JSON body, and its whole answer.
+    package func post(
+        _ path: String,
+        _ json: String,
+        headers: [String: String] = [:]
+    ) async throws -> FetchedResponse {
+        try await send(.POST, path, body: ByteBuffer(string: json), headers: headers)
+    }
+
+    package func get(_ path: String, headers: [String: String] = [:]) async throws -> FetchedResponse {
+        try await send(.GET, path, body: ByteBuffer(), headers: headers)
+    }
+
+    package func send(
+        _ method: HTTPMethod,
+        _ path: String,
+        body: ByteBuffer,
+        headers: [String: String] = [:]
+    ) async throws -> FetchedResponse {
+        var fields = HTTPHeaders(headers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+        if !fields.contains(name: "content-type"), body.readableBytes > 0 {
+            fields.add(name: "content-type", value: "application/json")
+        }
+        let request = UpstreamRequest(method: method, uri: path, headers: fields, body: body)
+        return try await fetcher.fetch(request, from: origin, maxBytes: 128 << 20)
+    }
+}
+
+extension SimConfig {
+    /// A worker that answers at once.
+    package static func instant(_ models: String..., id: String = "") -> SimConfig {
+        var config = SimConfig()
+        config.zeroLatency = true
+        config.servedModelNames = models.isEmpty ? ["sim-model"] : models
+        config.workerID = id
+        return config
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate init(_ body: () async throws -> Success) async {
+        do {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The program as a person runs it: its words, its exit statuses, its signals. SEXTANT_BINARY names it.
+@Suite("The program")
+struct ProcessTests {
+    private static let binary = ProcessInfo.processInfo.environment["SEXTANT_BINARY"]
+
+    private func run(_ arguments: String...) async throws -> Subprocess.Output {
+        try await Subprocess.run(try #require(Self.binary), arguments)
+    }
+
+    @Test("Every mistake of a command line is said at once", .enabled(if: binary != nil))
+    func wrongFlags() async throws {
+        let output = try await run(
+            "router",
+            "--static-backend",
+            "http://a:1,ftp://b",
+            "--static-models=m",
+            "--port",
+            "99999",
+            "--threads=-1",
+            "--routing",
+            "roundrobbin",
+            "--bogus",
+            "--log-level",
+            "loud"
+        )
+        #expect(output.status == 2)
+        for part in [
+            "--static-backend", "--port", "99999", "--threads", "did you mean \"roundrobin\"", "--bogus", "loud",
+        ] {
+            #expect(output.text.contains(part), "\(part) is missing in: \(output.text)")
+        }
+    }
+
+    @Test(
+        "Upstream flags without effect are accepted with a word about what happens instead",
+        .enabled(if: binary != nil)
+    )
+    func upstreamFlags() async throws {
+        let output = try await run(
+            "router",
+            "--static-backends",
+            "http://127.0.0.1:1",
+            "--static-models",
+            "m",
+            "--engine-stats-interval",
+            "10",
+            "--session-key",
+            "x",
+            "--otel-endpoint",
+            "h:1",
+            "--port",
+            "0",
+            "--tls-cert-path",
+            "/nowhere",
+            "--tls-key-path",
+            "/nowhere"
+        )
+        #expect(output.status == 1)
+        #expect(output.text.contains("--engine-stats-interval: ") && output.text.contains("is not supported"))
+        #expect(output.text.contains("/nowhere is not a readable PEM"))
+    }
+
+    @Test("A policy is judged", .enabled(if: binary != nil))
+    func configCheck() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "sextant-\(UUID().uuidString).yaml")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try "version: v0.3\nproviders: {models: [{name: m}]}".write(to: file, atomically: true, encoding: .utf8)
+        let good = try await run("config", "check", file.path)
+        #expect(good.status == 0 && good.text == "\(file.path): good\n")
+        try "version: v9\nrouting: 7".write(to: file, atomically: true, encoding: .utf8)
+        let bad = try await run("config", "check", file.path)
+        #expect(bad.status == 1 && bad.text.contains(":1:10: version:") && bad.text.contains(":2:10: routing:"))
+    }
+
+    @Test("Commands explain themselves", .enabled(if: binary != nil), arguments: ["router", "gateway", "sim"])
+    func help(command: String) async throws {
+        let output = try await run(command, "--help")
+        #expect(output.status == 0 && output.text.contains("usage: sextant \(command)"))
+        #expect(try await run(command, "--version").text.hasPrefix("sextant \(command) "))
+        #expect(try await run("no-such-command").status == 2)
+    }
+
+    @Test("SIGTERM ends the program cleanly", .enabled(if: binary != nil))
+    func terminates() async throws {
+        let process = Process()
+        process.executableURL = URL(filePath: try #require(Self.binary))
+        process.arguments = [
+            "router", "--host", "127.0.0.1", "--port", "0", "--static-backends", "http://127.0.0.1:1",
+            "--static-models", "m",
+        ]
+        let log = FileManager.default.temporaryDirectory.appending(path: "sextant-\(UUID().uuidString).log")
+        try Data().write(to: log)
+        defer { try? FileManager.default.removeItem(at: log) }
+        process.standardError = try FileHandle(forWritingTo: log)
+        try process.run()
+        defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+        func said(_ word: String) -> Bool {
+            ((try? String(contentsOf: log, encoding: .utf8)) ?? "").contains(word)
+        }
+        #expect(await eventually { said("listening") })
+        process.terminate()
+        #expect(await eventually { !process.isRunning })
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+        #expect(said("draining") && said("stopped"))
+    }
+}
