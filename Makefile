@@ -1,0 +1,56 @@
+# The whole interface of the repository. One configuration everywhere: other flags would build everything again.
+SWIFT_FLAGS := -c release -Xswiftc -enforce-exclusivity=unchecked
+BINARY := .build/release/sextant
+# Targets whose tests wait for sockets run apart from those that only compute: the latter take every core.
+SOCKETS := ^(HTTPTransportTests|SimWorkerTests|IntegrationTests)\.
+FUZZ_DOCUMENTS ?= 10000000
+
+.PHONY: help build test demo bench bench-sustained fuzz docs format check clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
+
+build: ## Build the program and its tests
+	scripts/quietly swift build $(SWIFT_FLAGS) --build-tests
+
+test: build ## Run all tests: unit, conformance, integration, official client, scripts
+	scripts/install-packages python3-venv openssl
+	python3 -m unittest discover -q -s Benchmarks -t Benchmarks
+	scripts/python-env openai
+	@echo "== unit tests: pure values"
+	swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
+	@echo "== integration tests: real sockets on loopback, real clients"
+	SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python \
+		swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)'
+
+demo: ## Start a gateway and simulated workers, send real requests, show the routing
+	scripts/quietly swift build $(SWIFT_FLAGS) --build-tests
+	scripts/python-env openai
+	scripts/demo
+
+bench: build ## Measure Sextant beside nginx and vllm-router; write docs/performance.md
+	scripts/install-packages wrk nginx-light
+	scripts/python-env vllm-router
+	Benchmarks/run.py --markdown
+
+bench-sustained: build ## Five minutes at the highest rate
+	scripts/install-packages wrk
+	Benchmarks/run.py --sustained 300 --markdown
+
+fuzz: build ## Compare the JSON scanner with Foundation on ten million documents
+	SEXTANT_FUZZ_DOCUMENTS=$(FUZZ_DOCUMENTS) swift test $(SWIFT_FLAGS) --skip-build --filter JSONFuzzTests
+
+docs: build ## Write the generated pages anew
+	$(BINARY) config reference > docs/configuration.md
+	$(BINARY) config metrics > docs/observability.md
+
+format: ## Format all Swift files
+	swift format --in-place --recursive --parallel Sources Tests Package.swift
+
+check: build ## Format, layers and generated pages
+	swift format lint --strict --recursive --parallel Sources Tests Package.swift
+	scripts/check-layers
+	scripts/check-docs
+
+clean: ## Remove what was built
+	rm -rf .build .venv .run Benchmarks/.bin
