@@ -14,3 +14,21 @@ package func eventually(
         try? await Task.sleep(for: .milliseconds(2))
     }
 }
+
+/// Waits until `value` has stopped changing: the same positive number at every look for a tenth of a second.
+///
+/// - Returns: the number, or nil when it still changed at `deadline`.
+package func settled(within deadline: Duration = .seconds(10), _ value: () -> Int) async -> Int? {
+    let clock = ContinuousClock()
+    var last = 0
+    var since = clock.now
+    let hasSettled = await eventually(within: deadline) {
+        let current = value()
+        if current != last {
+            last = current
+            since = clock.now
+        }
+        return current > 0 && clock.now - since > .milliseconds(100)
+    }
+    return hasSettled ? last : nil
+}

@@ -262,17 +262,9 @@ struct HTTPServerTests {
             let client = try await RawConnection.connect(port: server.port, reads: false)
             try await client.send("GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")
             // The source stops by itself once the sockets are full.
-            var last = -1
-            #expect(
-                await eventually {
-                    let written = service.written.load(ordering: .relaxed)
-                    defer { last = written }
-                    try? await Task.sleep(for: .milliseconds(50))
-                    return written > 0 && written == last
-                }
-            )
+            let written = await settled { service.written.load(ordering: .relaxed) }
             // The kernel's buffers on loopback hold a few megabytes; 16 MiB of 256 is far from all.
-            #expect(service.written.load(ordering: .relaxed) < 16 << 20)
+            #expect(try #require(written) < 16 << 20)
             try await client.startReading()
             let before = service.written.load(ordering: .relaxed)
             #expect(await eventually { service.written.load(ordering: .relaxed) > before })

@@ -46,8 +46,7 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
     private var heldRead = false
     private var headBytesSeen = false
     private var isClosing = false
-    /// Whether the request under way is one after which the decoder consumes nothing more: its upgrade is ours to ignore,
-    /// but the decoder stops there all the same, and would gather whatever follows.
+    /// Whether the message that the decoder is in is one after which it consumes nothing more.
     private var stopsDecoder = false
     private(set) var dropsInput = false
 
@@ -101,7 +100,7 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
         switch part {
-        case .head(let head): stopsDecoder = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+        case .head(let head): stopsDecoder = Self.stopsDecoder(head)
         case .body: break
         case .end: dropsInput = stopsDecoder
         }
@@ -153,7 +152,9 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
             processWaiting()
         case (.answering, false), (.idle, false):
             deadline = .now() + settings.writeTimeout
-        case (.collectingBody, _), (.discarding, _), (.closed, _):
+        case (.discarding, true):
+            exchange?.onWritable?()
+        case (.collectingBody, _), (.discarding, false), (.closed, _):
             break
         }
         context.fireChannelWritabilityChanged()
@@ -210,8 +211,7 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
         guard phase == .idle, let context else { return }
         self.head = head
         headBytesSeen = false
-        // An upgrade is not taken up: RFC 9110 section 7.8 lets a server ignore it.
-        keepAlive = head.isKeepAlive && !shared.isDraining && !stopsDecoder
+        keepAlive = head.isKeepAlive && !shared.isDraining && !Self.stopsDecoder(head)
         let exchange = HTTPExchange(
             connection: self,
             eventLoop: context.eventLoop,
@@ -363,6 +363,12 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
             return "HTTP/1.0 has no transfer codings"
         }
         return nil
+    }
+
+    /// An upgrade is not taken up (RFC 9110 section 7.8 lets a server ignore it), but the decoder stops there all the same,
+    /// and would gather whatever follows.
+    private static func stopsDecoder(_ head: HTTPRequestHead) -> Bool {
+        head.method == .CONNECT || head.headers.contains(name: "upgrade")
     }
 
     private static func rule(brokenIn error: HTTPParserError) -> String {
