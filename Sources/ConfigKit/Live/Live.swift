@@ -3,8 +3,7 @@ import Synchronization
 /// The value in force, which a reload swaps as a whole.
 ///
 /// Readers get an immutable snapshot and keep it for as long as they work with it; nothing is ever changed under them.
-/// `current` costs a short lock and a retain. A reader that asks for every request, such as an event loop, holds a
-/// `Reader`, which costs one atomic load while nothing changes.
+/// `current` costs a short lock and a retain.
 package final class Live<Value: Sendable>: Sendable {
     /// One value that was in force, and its number: 1 for the first, one more for each swap.
     package final class Generation: Sendable {
@@ -18,12 +17,9 @@ package final class Live<Value: Sendable>: Sendable {
     }
 
     private let held: Mutex<Generation>
-    /// The number of the generation in `held`; stored after it, under its lock.
-    private let newest: Atomic<UInt64>
 
     package init(_ value: Value) {
         held = Mutex(Generation(number: 1, value: value))
-        newest = Atomic(1)
     }
 
     package var current: Value { generation.value }
@@ -40,40 +36,9 @@ package final class Live<Value: Sendable>: Sendable {
         let (number, old) = held.withLock { generation in
             let old = generation
             generation = Generation(number: old.number + 1, value: value)
-            newest.store(generation.number, ordering: .releasing)
             return (generation.number, old)
         }
         withExtendedLifetime(old) {}
         return number
-    }
-
-    /// A reader of its own for one event loop or thread.
-    package func reader() -> Reader {
-        Reader(self)
-    }
-
-    /// Holds the newest generation that it saw and looks for a newer one at each read. Not to be shared.
-    package struct Reader {
-        private let live: Live
-        private var seen: Generation
-
-        fileprivate init(_ live: Live) {
-            self.live = live
-            seen = live.generation
-        }
-
-        /// The value in force; one atomic load unless it was swapped since the last call.
-        package var current: Value {
-            mutating get { generation.value }
-        }
-
-        package var generation: Generation {
-            mutating get {
-                if live.newest.load(ordering: .acquiring) != seen.number {
-                    seen = live.generation
-                }
-                return seen
-            }
-        }
     }
 }
