@@ -108,7 +108,7 @@ let package = Package(
             "SimWorker",
             ["TestSupport", "HTTPTransport", "OpenAIWire", "Instruments", nioCore, nioPosix, nioHTTP1]
         ),
-        tests("SemanticRouter", ["ConfigKit"]),
+        tests("SemanticRouter", ["ConfigKit", "Instruments", "OpenAIWire", nioCore]),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
         tests("Gateway", ["OpenAIWire", nioCore, nioHTTP1]),
         .testTarget(

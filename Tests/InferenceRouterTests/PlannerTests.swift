@@ -62,6 +62,36 @@ struct PlannerTests {
         #expect(before[1] === after[0])
     }
 
+    /// Enough failures to eject a worker, all at second 0.
+    private func eject(_ worker: Worker) {
+        for _ in 0..<CircuitBreaker.Settings().failureThreshold {
+            worker.failedToAnswer(at: MonotonicTime(nanoseconds: 0))
+        }
+    }
+
+    @Test("An ejected worker stands behind the others, and comes back for a probe")
+    func ejected() throws {
+        pool.apply([endpoint("a", "m"), endpoint("b", "m"), endpoint("c", "m")])
+        eject(pool.snapshot.workers[0])
+        #expect(try hosts("m") == ["b", "c", "a"])
+        #expect(try hosts("m") == ["c", "b", "a"])
+        let later = try (0..<3).map { _ in try hosts("m", at: 2_000_000_000).first }
+        #expect(Set(later) == ["a", "b", "c"], "after its time out it takes its turn again")
+    }
+
+    @Test("When all are ejected all are tried, and an answer brings a worker back at once")
+    func panic() throws {
+        pool.apply([endpoint("a", "m"), endpoint("b", "m")])
+        for worker in pool.snapshot.workers { eject(worker) }
+        #expect(try hosts("m").sorted() == ["a", "b"])
+        pool.snapshot.workers[1].answered()
+        #expect(pool.snapshot.workers[1].isHealthy(at: MonotonicTime(nanoseconds: 0)))
+        #expect(try hosts("m") == ["b", "a"])
+        // One more failure is the first of five, not the continuation of the old ejection.
+        pool.snapshot.workers[1].failedToAnswer(at: MonotonicTime(nanoseconds: 0))
+        #expect(pool.snapshot.workers[1].isHealthy(at: MonotonicTime(nanoseconds: 0)))
+    }
+
     @Test("Ids follow the address, so that they outlive a restart")
     func ids() {
         #expect(endpoint("a", "m").id == endpoint("a", "n").id)

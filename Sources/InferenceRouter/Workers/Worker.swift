@@ -38,7 +38,7 @@ package final class Worker: Sendable {
     }
 
     /// An answer's head has come: the worker is there.
-    func answered() {
+    package func answered() {
         guard isSuspect.load(ordering: .relaxed) else { return }
         breaker.withLock { breaker in
             breaker.succeeded()
@@ -47,7 +47,7 @@ package final class Worker: Sendable {
     }
 
     /// The worker could not be reached or broke off before an answer.
-    func failedToAnswer(at now: MonotonicTime) {
+    package func failedToAnswer(at now: MonotonicTime) {
         breaker.withLock { breaker in
             isSuspect.store(true, ordering: .relaxed)
             breaker.failed(at: now)
