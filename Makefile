@@ -14,7 +14,7 @@ build: ## Build the program and its tests
 	scripts/quietly swift build $(SWIFT_FLAGS) --build-tests
 
 test: build ## Run all tests: unit, conformance, integration, official client, scripts
-	scripts/install-packages python3-venv openssl
+	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
 	python3 -m unittest discover -q -s Benchmarks -t Benchmarks
 	scripts/python-env openai
 	@echo "== unit tests: pure values"
@@ -24,11 +24,12 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 		swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)'
 
 demo: ## Start a gateway and simulated workers, send real requests, show the routing
-	scripts/quietly swift build $(SWIFT_FLAGS) --build-tests
+	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant
 	scripts/python-env openai
 	scripts/demo
 
 bench: build ## Measure Sextant beside nginx and vllm-router; write docs/performance.md
+	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
 	scripts/install-packages wrk nginx-light
 	scripts/python-env vllm-router
 	Benchmarks/run.py --markdown
