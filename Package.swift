@@ -91,6 +91,7 @@ let package = Package(
             linkerSettings: [.unsafeFlags(staticRuntime, .when(platforms: [.linux]))]
         ),
         // Tests
+        library("TestRandom"),
         library(
             "TestSupport",
             [
@@ -98,15 +99,15 @@ let package = Package(
                 nioHTTP1,
             ]
         ),
-        tests("OpenAIWire", [nioCore, nioHTTP1]),
-        tests("Resilience"),
-        tests("ConfigKit"),
+        tests("OpenAIWire", ["TestRandom", nioCore, nioHTTP1]),
+        tests("Resilience", ["TestRandom"]),
+        tests("ConfigKit", ["TestRandom"]),
         tests("Instruments"),
         tests("Telemetry", ["Instruments", logging]),
         tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
         tests(
             "SimWorker",
-            ["TestSupport", "HTTPTransport", "OpenAIWire", "Instruments", nioCore, nioPosix, nioHTTP1]
+            ["TestSupport", "TestRandom", "HTTPTransport", "OpenAIWire", "Instruments", nioCore, nioPosix, nioHTTP1]
         ),
         tests("SemanticRouter", ["ConfigKit", "Instruments", "OpenAIWire", nioCore]),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),

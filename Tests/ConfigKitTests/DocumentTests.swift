@@ -1,5 +1,6 @@
 import ConfigKit
 import Glibc
+import TestRandom
 import Testing
 
 @Suite struct DocumentTests {
@@ -363,7 +364,7 @@ import Testing
 
     @Test("No input crashes or hangs the reader", .timeLimit(.minutes(2)))
     func randomInput() {
-        var random = SeededRandom.forTests()
+        var random = SeededRandom.fromEnvironment()
         let pieces = [
             "a", "b: ", "- ", "? ", ": ", "[", "]", "{", "}", ",", "&x ", "*x", "<<: ", "!t ", "|\n", ">\n", "\"", "'",
             "\n", "\n  ", "\t", "#", "---\n", "...\n", "%YAML 1.1\n", "${A}", "$$", "\u{E000}", "é", "\u{0}", "\r\n",

@@ -59,27 +59,3 @@ final class TemporaryFolder: Sendable {
         Glibc.remove(path)
     }
 }
-
-/// SplitMix64 (Steele, Lea, Flood 2014): a generator whose whole state is its seed.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    /// Seeded from CONFIGKIT_SEED, or with a fixed number; the seed is printed.
-    static func forTests(_ function: String = #function) -> SeededRandom {
-        let seed = getenv("CONFIGKIT_SEED").flatMap { UInt64(String(cString: $0)) } ?? 20_260_101
-        print("\(function): CONFIGKIT_SEED=\(seed)")
-        return SeededRandom(seed: seed)
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -1,4 +1,5 @@
 import ConfigKit
+import TestRandom
 import Testing
 
 @Suite struct UnitTests {
@@ -51,7 +52,7 @@ import Testing
 
     @Test("Durations and sizes are written so that they are read back")
     func roundTrips() {
-        var random = SeededRandom.forTests()
+        var random = SeededRandom.fromEnvironment()
         for _ in 0..<2_000 {
             let bits = Int.random(in: 0...62, using: &random)
             let number = Int.random(in: 0...(1 << bits), using: &random)

@@ -1,4 +1,5 @@
 import Resilience
+import TestRandom
 import Testing
 
 @Suite struct BackoffTests {

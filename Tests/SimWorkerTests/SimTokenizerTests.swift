@@ -1,4 +1,5 @@
 import SimWorker
+import TestRandom
 import Testing
 
 @Suite struct SimTokenizerTests {

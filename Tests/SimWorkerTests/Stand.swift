@@ -4,6 +4,7 @@ import NIOHTTP1
 import NIOPosix
 import OpenAIWire
 import SimWorker
+import TestSupport
 import Testing
 
 /// A simulated worker on loopback and a client for it.
@@ -98,17 +99,13 @@ struct Reply {
     }
 }
 
-/// Waits until `condition` holds; fails after ten seconds.
+/// Waits until `condition` holds; records an issue when it has not within ten seconds.
 func eventually(
     _ what: String,
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
-    let clock = ContinuousClock()
-    let end = clock.now + .seconds(10)
-    while clock.now < end {
-        if try await condition() { return }
-        try await clock.sleep(for: .milliseconds(2))
+    if try await !TestSupport.eventually(condition) {
+        Issue.record("never came true: \(what)", sourceLocation: sourceLocation)
     }
-    Issue.record("never came true: \(what)", sourceLocation: sourceLocation)
 }

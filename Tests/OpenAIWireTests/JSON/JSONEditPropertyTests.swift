@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import OpenAIWire
+import TestRandom
 import Testing
 
 /// Random edits of random documents, against a tree of Foundation's that is edited naively.
@@ -70,7 +71,7 @@ import Testing
 
     // MARK: Random edits
 
-    private func randomEdit(of document: JSONDocument, _ random: inout SplitMix64) -> JSONEdit {
+    private func randomEdit(of document: JSONDocument, _ random: inout SeededRandom) -> JSONEdit {
         var value = document.root
         var steps: [JSONPath.Step] = []
         while !random.once(in: 4) {

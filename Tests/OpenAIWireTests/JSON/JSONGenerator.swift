@@ -1,9 +1,11 @@
+import TestRandom
+
 /// Random JSON documents, valid and broken, most of them a few dozen bytes long.
 struct JSONGenerator {
-    var random: SplitMix64
+    var random: SeededRandom
     private(set) var bytes: [UInt8] = []
 
-    init(seed: UInt64) { random = SplitMix64(seed: seed) }
+    init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
     /// A document for the fuzzer: one in three as generated, the others mutated.
     mutating func document() -> [UInt8] {
