@@ -63,7 +63,7 @@ package struct InferenceRouter: Sendable {
         if let target = settings.aliases[model] { return target }
         guard settings.automaticNames.contains(model) else { return model }
         let snapshot = pool.snapshot
-        guard !snapshot.models.contains(model) else { return model }
+        guard snapshot.candidates(for: model) == nil else { return model }
         if let chosen = settings.defaultModel { return settings.aliases[chosen] ?? chosen }
         return snapshot.models.count == 1 ? snapshot.models[0] : model
     }

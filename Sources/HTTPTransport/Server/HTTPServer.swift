@@ -92,7 +92,7 @@ package final class HTTPServer: Sendable {
         }
         let cut = shared.connectionCount
         try? await shared.sweepers.forEach { sweeper in
-            for case let connection as ServerConnection in sweeper.all { connection.cut() }
+            for case let connection as ServerConnection in sweeper.all { connection.closeNow() }
         }
         return cut
     }

@@ -171,8 +171,9 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
         }
     }
 
-    /// Closes without waiting for anything. On TLS the peer's goodbye may take a while: nothing is begun meanwhile.
-    private func closeNow() {
+    /// Closes without waiting for anything; a request under way is told that its client has gone. On TLS the peer's goodbye
+    /// may take a while: nothing is begun meanwhile.
+    func closeNow() {
         keepAlive = false
         if phase == .idle { phase = .discarding }
         context?.close(promise: nil)
@@ -184,11 +185,6 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
         if phase == .idle, !headBytesSeen, let context {
             closeAfterFlush(context)
         }
-    }
-
-    /// Ends the connection with whatever is under way; its request is told that the client has gone.
-    func cut() {
-        closeNow()
     }
 
     // MARK: Requests

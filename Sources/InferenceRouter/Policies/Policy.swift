@@ -3,12 +3,10 @@ import Synchronization
 
 /// How a worker is chosen: pure steps over values, composed as data.
 package struct Policy: Sendable {
-    package let name: String
     let filters: [any Filter]
     let picker: any Picker
 
-    package init(name: String, filters: [any Filter], picker: any Picker) {
-        self.name = name
+    package init(filters: [any Filter], picker: any Picker) {
         self.filters = filters
         self.picker = picker
     }
@@ -50,7 +48,7 @@ package enum PolicyCatalog: String, CaseIterable, Sendable {
 
     package var policy: Policy {
         switch self {
-        case .roundrobin: Policy(name: rawValue, filters: [HealthyFilter()], picker: RoundRobinPicker())
+        case .roundrobin: Policy(filters: [HealthyFilter()], picker: RoundRobinPicker())
         }
     }
 }

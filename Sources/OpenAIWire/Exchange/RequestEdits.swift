@@ -8,8 +8,6 @@ package struct RequestEdits: Sendable, Equatable {
         self.headers = headers
         self.body = body
     }
-
-    package var isEmpty: Bool { headers.isEmpty && body.isEmpty }
 }
 
 /// A change to one header field.
