@@ -9,6 +9,9 @@ package enum HopByHop {
         "trailer", "expect", "proxy-authenticate", "proxy-authorization",
     ]
 
+    /// Whether a field is one hop's own. Takes the lower-cased name.
+    package static func includes(_ name: String) -> Bool { names.contains(name) }
+
     /// Copies of `headers` that may travel on: without the hop's own fields, those that `Connection` names, and those
     /// for which `isDropped` says so (it is given the lower-cased name).
     ///

@@ -10,9 +10,13 @@ package struct RequestEdits: Sendable, Equatable {
     }
 }
 
-/// A change to one header field.
+/// A change to the header fields of one name, whose case does not matter. A list of edits is made in order, each on what
+/// those before it left.
 package enum HeaderEdit: Sendable, Equatable {
+    /// Adds a field beside those of that name.
+    case add(name: String, value: String)
     /// Replaces every field of that name by one.
     case set(name: String, value: String)
+    /// Takes every field of that name away.
     case remove(name: String)
 }

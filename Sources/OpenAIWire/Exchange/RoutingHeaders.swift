@@ -1,16 +1,35 @@
 /// The only spelling of every header by which Sextant and its peers tell each other about routing.
 ///
-/// Names and meaning are vLLM Semantic Router's v0.1 contract, where it has them.
+/// Names and meaning are vLLM Semantic Router's: its v0.1 contract, and v0.4's where the policy asks for that.
 package enum RoutingHeaders {
     package static let requestID = "x-request-id"
 
+    // MARK: Answers
+
+    package static let selectedCategory = "x-vsr-selected-category"
     package static let selectedDecision = "x-vsr-selected-decision"
+    package static let selectedReasoning = "x-vsr-selected-reasoning"
     package static let selectedModel = "x-vsr-selected-model"
-    package static let matchedKeywords = "x-vsr-matched-keywords"
+    package static let injectedSystemPrompt = "x-vsr-injected-system-prompt"
+    package static let contextTokenCount = "x-vsr-context-token-count"
+    package static let fastResponse = "x-vsr-fast-response"
+
+    /// What all `x-vsr-matched-*` headers begin with.
+    package static let matchedPrefix = "x-vsr-matched-"
+
+    // Of the v0.4 contract.
+    package static let schemaVersion = "x-vsr-schema-version"
+    package static let responsePath = "x-vsr-response-path"
+    package static let selectedRecipe = "x-vsr-selected-recipe"
+    package static let selectedConfidence = "x-vsr-selected-confidence"
+    package static let selectedAlgorithm = "x-vsr-selected-algorithm"
+
+    // MARK: Requests
 
     /// Tells the inference router (or Envoy's routes) which model was chosen.
     package static let upstreamSelectedModel = "x-selected-model"
 
+    package static let debug = "x-vsr-debug"
     package static let authorizedUser = "x-authz-user-id"
     package static let authorizedGroups = "x-authz-user-groups"
     package static let authorizedTenant = "x-authz-tenant-id"
@@ -18,13 +37,38 @@ package enum RoutingHeaders {
     /// Every header that we set or act on, for documentation.
     package static let catalogue: [(name: String, place: String, meaning: String)] = [
         (requestID, "request, answer", "The client's id for the request, or one that we made."),
+        (selectedCategory, "answer (2xx)", "The domain that the decision's rule names first."),
         (selectedDecision, "answer (2xx)", "The decision that chose the model; absent when none matched."),
+        (selectedReasoning, "answer (2xx)", "`on` where the model was told to reason, else `off`."),
         (selectedModel, "answer (2xx)", "The chosen model, by its name in the policy."),
-        (matchedKeywords, "answer (2xx)", "The keyword signals that were found, by name."),
+        (injectedSystemPrompt, "answer (2xx)", "`true` where the decision's instructions were put into the request."),
+        (
+            matchedPrefix + "{keywords,structure,…}", "answer (2xx)",
+            "The signals of a kind that were found, by name: keywords, structure, context, conversation, language, "
+                + "metadata, event, authz, projections."
+        ),
+        (contextTokenCount, "answer (2xx)", "How many tokens the request was taken to have."),
+        (fastResponse, "answer", "`true` where a decision answered without a model."),
+        (schemaVersion, "answer (`header_contract: v0.4`)", "`2`."),
+        (responsePath, "answer (`header_contract: v0.4`)", "Who answered: `upstream` or `fast_response`."),
+        (selectedRecipe, "answer (2xx, `header_contract: v0.4`)", "The recipe that decided."),
+        (selectedConfidence, "answer (2xx, `header_contract: v0.4`)", "The decision's confidence."),
+        (selectedAlgorithm, "answer (2xx, `header_contract: v0.4`)", "How the model was chosen among candidates."),
+        (
+            aliases.map(\.alias).joined(separator: ", "), "answer (2xx, `header_aliases: true`)",
+            "Other names of `" + aliases.map(\.name).joined(separator: "`, `") + "`."
+        ),
+        (debug, "request", "`true`: the answer also has the headers that `header_contract: v0.4` leaves out."),
         (upstreamSelectedModel, "request to the worker", "The name that workers serve the chosen model by."),
         (authorizedUser, "request from a trusted hop", "Whose request it is."),
         (authorizedGroups, "request from a trusted hop", "The user's groups, separated by commas."),
         (authorizedTenant, "request from a trusted hop", "The tenant whose request it is."),
+    ]
+
+    /// Names of earlier designs that stand for headers of ours.
+    package static let aliases: [(alias: String, name: String)] = [
+        ("x-vsr-category", selectedCategory), ("x-vsr-model", selectedModel), ("x-vsr-reasoning", selectedReasoning),
+        ("x-vsr-model-used", selectedModel),
     ]
 
     /// Whether only we, or a trusted hop before us, may set the header: everything that carries identity or a routing
@@ -36,5 +80,5 @@ package enum RoutingHeaders {
     }
 
     /// The `x-vsr-*` headers that are a client's to send: wishes about its own request, not claims.
-    private static let clientMaySet: Set<String> = ["x-vsr-debug", "x-vsr-cache-control", "x-vsr-compression-control"]
+    private static let clientMaySet: Set<String> = [debug, "x-vsr-cache-control", "x-vsr-compression-control"]
 }

@@ -68,6 +68,16 @@ extension JSONValue {
     /// Whether the string holds an escape, so that its bytes are not its text.
     package var hasEscapes: Bool { kind == .string && node.flag }
 
+    /// How many bytes of UTF-8 the string's text has, escapes decoded; 0 for other kinds.
+    /// - Complexity: O(1) without escapes, else O(bytes); nothing is allocated.
+    package var decodedByteCount: Int {
+        guard kind == .string else { return 0 }
+        guard node.flag else { return byteRange.count - 2 }
+        return storage.withBytes(of: index) { quoted in
+            JSONEscapes.decodedCount(UnsafeRawBufferPointer(rebasing: quoted[1..<(quoted.count - 1)]))
+        }
+    }
+
     /// Appends the string's text, escapes decoded, as UTF-8. Appends nothing for other kinds.
     package func appendText(to buffer: inout ByteBuffer) {
         guard kind == .string else { return }
@@ -141,6 +151,36 @@ enum JSONEscapes {
             written = write(scalar, into: target, at: written)
         }
         return written
+    }
+
+    /// The length of what `decode` writes.
+    static func decodedCount(_ content: UnsafeRawBufferPointer) -> Int {
+        var read = 0
+        var count = 0
+        while read < content.count {
+            guard content[read] == UInt8(ascii: "\\") else {
+                read += 1
+                count += 1
+                continue
+            }
+            guard content[read + 1] == UInt8(ascii: "u") else {
+                read += 2
+                count += 1
+                continue
+            }
+            let unit = codeUnit(content, at: read)
+            read += 6
+            switch unit {
+            case ..<0x80: count += 1
+            case ..<0x800: count += 2
+            case 0xD800...0xDBFF:
+                // A high half: the scanner lets only whole pairs pass.
+                count += 4
+                read += 6
+            default: count += 3
+            }
+        }
+        return count
     }
 
     private static func write(_ scalar: UInt32, into target: UnsafeMutableBufferPointer<UInt8>, at start: Int) -> Int {
