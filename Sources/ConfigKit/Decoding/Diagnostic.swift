@@ -57,8 +57,42 @@ extension [Diagnostic] {
             .map(\.element)
     }
 
+    /// One line each, but for what is said of several places of a file: that is said once, with the other lines' numbers.
+    package var condensedLines: [String] {
+        var lines: [Diagnostic.Kind: [Int]] = [:]
+        for diagnostic in self { lines[diagnostic.kind, default: []].append(diagnostic.position.line) }
+        var said: Set<Diagnostic.Kind> = []
+        return compactMap { diagnostic in
+            let kind = diagnostic.kind
+            guard diagnostic.severity == .warning, !kind.source.isEmpty else { return diagnostic.description }
+            guard said.insert(kind).inserted else { return nil }
+            let others = (lines[kind] ?? []).dropFirst()
+            guard !others.isEmpty else { return diagnostic.description }
+            let word = others.count == 1 ? "line" : "lines"
+            return "\(diagnostic) (also in \(word) \(others.map(String.init).joined(separator: ", ")))"
+        }
+    }
+
     package var hasErrors: Bool {
         contains { $0.severity == .error }
+    }
+}
+
+extension Diagnostic {
+    /// What diagnostics have in common that say the same of several places.
+    fileprivate struct Kind: Hashable {
+        let severity: Severity
+        let message: String
+        /// The last key of the path.
+        let key: String
+        /// The file's name; empty where there is none.
+        let source: String
+    }
+
+    fileprivate var kind: Kind {
+        let key = if case .key(let key, _) = path { key } else { "" }
+        let source = if case .file(let name) = position.source { name } else { "" }
+        return Kind(severity: severity, message: message, key: key, source: source)
     }
 }
 

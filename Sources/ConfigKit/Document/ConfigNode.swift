@@ -123,6 +123,12 @@ extension ConfigNode {
         ConfigNode(.scalar(Scalar(text, isQuoted: isQuoted)))
     }
 
+    /// A mapping that nobody wrote, as settings are shown.
+    package static func mapping(_ entries: [(key: String, value: ConfigNode)]) -> ConfigNode {
+        let entries = entries.map { Entry(key: $0.key, keyPosition: .unset, value: $0.value) }
+        return ConfigNode(.mapping(entries)).rebased(to: .root)
+    }
+
     /// The same tree reached by another path, as a YAML alias needs it.
     func rebased(to path: ConfigPath) -> ConfigNode {
         let content: Content =

@@ -14,6 +14,8 @@ package struct FieldTraits: Sendable {
     package var isSecret = false
     /// What happens instead, if the setting is accepted without having an effect.
     package var notSupported: String?
+    /// What to write instead, if the key is of a former layout and no longer read.
+    package var removed: String?
     /// `${…}` is text and not a variable.
     package var isVerbatim = false
     /// Not a setting of the upstream project whose layout the file follows.
@@ -260,6 +262,30 @@ package struct NotSupported: Sendable {
         AnyField(
             traits: FieldTraits(key: key, notSupported: instead),
             type: { type },
+            decode: { _, _, _, _, _ in },
+            encode: { _ in nil },
+            isAt: { _ in false }
+        )
+    }
+}
+
+/// A key of a former layout, whose meaning has moved: writing it is a mistake, answered with where it went.
+package struct Removed: Sendable {
+    let key: String
+    let instead: String
+
+    /// `instead` says what to write, as in "write `routing.signals.keywords`".
+    package init(_ key: String, _ instead: String) {
+        self.key = key
+        self.instead = instead
+    }
+
+    func erased<Root>() -> AnyField<Root> {
+        var traits = FieldTraits(key: key)
+        traits.removed = instead
+        return AnyField(
+            traits: traits,
+            type: { .anything },
             decode: { _, _, _, _, _ in },
             encode: { _ in nil },
             isAt: { _ in false }

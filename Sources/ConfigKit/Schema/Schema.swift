@@ -35,6 +35,8 @@ package enum SchemaBuilder<Root: Configurable> {
 
     package static func buildExpression(_ field: NotSupported) -> [AnyField<Root>] { [field.erased()] }
 
+    package static func buildExpression(_ field: Removed) -> [AnyField<Root>] { [field.erased()] }
+
     package static func buildExpression(_ group: FieldGroup<Root>) -> [AnyField<Root>] { group.fields }
 
     package static func buildExpression(_ fields: [AnyField<Root>]) -> [AnyField<Root>] { fields }
@@ -63,10 +65,14 @@ extension Schema {
         var found = [ConfigNode.Entry?](repeating: nil, count: fields.count)
         for entry in entries {
             guard let index = indexes[entry.key] else {
-                decoder.unknownKey(entry, allowed: fields.map(\.traits.key))
+                decoder.unknownKey(entry, allowed: fields.filter { $0.traits.removed == nil }.map(\.traits.key))
                 continue
             }
             let traits = fields[index].traits
+            if let instead = traits.removed {
+                decoder.error("is no longer read: \(instead)", atKeyOf: entry)
+                continue
+            }
             if let other = found[index] {
                 decoder.error("\"\(entry.key)\" and \"\(other.key)\" are the same setting; keep one", atKeyOf: entry)
                 continue
@@ -116,7 +122,7 @@ struct FieldDescription: Sendable {
 extension Schema {
     var descriptions: [FieldDescription] {
         let defaults = Root()
-        return fields.map { field in
+        return fields.filter { $0.traits.removed == nil }.map { field in
             FieldDescription(traits: field.traits, type: field.type(), defaultValue: field.shown(in: defaults))
         }
     }
