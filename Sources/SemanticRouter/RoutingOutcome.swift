@@ -17,8 +17,21 @@ package struct RoutedRequest: Sendable {
     package let model: String
     /// What else changes.
     package let edits: RequestEdits
-    /// For a successful answer: how it was routed.
-    package let responseHeaders: [(name: String, value: String)]
+    /// `host:port` of the model's preferred backend, where the policy names backends.
+    package let destination: String?
+    package let headers: AnswerHeaders
+}
+
+/// What an answer says about how its request was routed.
+package struct AnswerHeaders: Sendable {
+    package typealias Field = (name: String, value: String)
+
+    /// For every answer.
+    package var always: [Field] = []
+    /// For successful ones.
+    package var onSuccess: [Field] = []
+
+    package init() {}
 }
 
 package enum BypassReason: String, Sendable, CaseIterable {

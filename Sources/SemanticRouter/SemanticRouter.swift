@@ -1,77 +1,274 @@
-import ConfigKit
 package import OpenAIWire
+
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
 
 /// Reads what is asked and chooses the model. Immutable: one value per configuration.
 package struct SemanticRouter: Sendable {
-    private let config: SemanticConfig
-    private let keywords: [KeywordSignal]
-    private let engine: DecisionEngine
-    private let automaticNames: Set<String>
-    private let servedNames: [String: String]
+    package let config: SemanticConfig
+    /// `routing` first, then the recipes.
+    package let profiles: [RoutingProfile]
+    package let models: ModelTable
+    /// Model names that ask for a choice, with the place of the profile that makes it.
+    private let virtualNames: [String: Int]
+    private let contract: HeaderContract
+    /// Whether a request that names its model can be changed or answered by a decision of `routing`.
+    private let judgesExplicitModels: Bool
+    private let patternSteps: Int
     private let metrics: SemanticMetrics
+    private let unixTime: @Sendable () -> Int
 
-    /// - Parameter config: validated by its schema.
-    package init(_ config: SemanticConfig, metrics: SemanticMetrics) {
+    /// - Parameters:
+    ///   - config: validated by its schema.
+    ///   - unixTime: seconds since 1970, for answers of our own.
+    package init(
+        _ config: SemanticConfig,
+        metrics: SemanticMetrics,
+        unixTime: @escaping @Sendable () -> Int = { time(nil) }
+    ) {
         self.config = config
         self.metrics = metrics
-        keywords = config.routing.signals.keywords.map(KeywordSignal.init)
-        engine = DecisionEngine(config.routing.decisions)
-        automaticNames = ["auto", config.global.router.autoModelName]
-        servedNames = Dictionary(
-            config.providers.models.map { ($0.name, $0.providerModelID ?? $0.name) },
-            uniquingKeysWith: { first, _ in first }
+        self.unixTime = unixTime
+        let models = ModelTable(config)
+        self.models = models
+        var routing = config.routing.profile
+        routing.strategy = routing.strategy ?? config.global.router.strategy
+        profiles =
+            [RoutingProfile(name: RecipeConfig.defaultName, routing, config, models)]
+            + config.recipes.map { RoutingProfile(name: $0.name, $0.profile, config, models) }
+        var names: [String: Int] = [:]
+        for name in config.global.router.automaticNames { names[name] = 0 }
+        for entrypoint in config.entrypoints {
+            let place = profiles.firstIndex { $0.name == entrypoint.recipe }
+            for name in entrypoint.modelNames { names[name] = place }
+        }
+        virtualNames = names
+        contract = HeaderContract(
+            version: config.global.router.headerContract,
+            hasAliases: config.global.router.headerAliases
         )
+        let budget = config.global.router.latencyBudget.components
+        let steps =
+            Double(Prompt.standardPatternSteps) * (Double(budget.seconds) + Double(budget.attoseconds) / 1e18) / 0.01
+        patternSteps = Int(steps)
+        let plugins = Set(config.global.router.explicitModelPlugins.map(\.rawValue))
+        judgesExplicitModels = routing.decisions.contains { decision in
+            decision.plugins.contains { plugins.contains($0.type) }
+        }
     }
+
+    // MARK: Routing
 
     /// The outcome for a request, on the event loop, without waiting.
     ///
     /// Never fails: what cannot be decided goes to the default model, or on as it is.
     /// - Parameter isServed: whether a worker serves a model of that name. What nobody serves is not chosen while there is
     ///   something else to choose.
-    package func routeNow(_ request: TextRequest, isServed: (String) -> Bool) -> RoutingOutcome {
-        guard let asked = request.model, automaticNames.contains(asked) else { return bypass(.explicitModel) }
-        var signals = SignalSet()
-        var match: DecisionMatch?
-        do {
-            let prompt = try Prompt(request)
-            signals = SignalSet(keywords.compactMap { $0.evaluate(prompt) })
-            match = engine.decide(signals)
-        } catch {
-            metrics.countBypass(.unreadable)
+    package func routeNow(_ request: InboundRequest, isServed: (String) -> Bool) -> RoutingOutcome {
+        let judgement: Judgement
+        if let profile = profile(for: request.text.model) {
+            judgement = judge(request, profile)
+            if case .unreadable = judgement { metrics.countBypass(.unreadable) }
+        } else {
+            guard judgesExplicitModels || models[request.text.model ?? ""] != nil else {
+                return bypass(.explicitModel)
+            }
+            return routeExplicit(request, isServed: isServed)
         }
-        let candidates = (match?.decision.models ?? []) + [config.providers.defaults.defaultModel].compactMap { $0 }
-        let served = candidates.map { (name: $0, served: servedNames[$0] ?? $0) }
-        guard let chosen = served.first(where: { isServed($0.served) }) ?? served.first else {
-            return bypass(.nothingToChoose)
-        }
-        metrics.countDecision(match?.decision.name)
-        return .forward(enrich(chosen.name, chosen.served, match, signals))
+        return choose(request, judgement, isServed: isServed)
     }
 
-    private func enrich(
-        _ chosen: String,
-        _ served: String,
-        _ match: DecisionMatch?,
-        _ signals: SignalSet
-    ) -> RoutedRequest {
-        var headers: [(name: String, value: String)] = [(RoutingHeaders.selectedModel, chosen)]
-        if let match {
-            headers.append((RoutingHeaders.selectedDecision, match.decision.name))
+    /// The profile that a model's name asks to choose; nil for the name of a model.
+    package func profile(for model: String?) -> RoutingProfile? {
+        model.flatMap { virtualNames[$0] }.map { profiles[$0] }
+    }
+
+    /// What was found in a request.
+    private enum Judgement {
+        case unreadable(RoutingProfile)
+        case judged(RoutingProfile, RoutingProfile.Evaluation, tokens: Int)
+
+        var profile: RoutingProfile {
+            switch self {
+            case .unreadable(let profile), .judged(let profile, _, _): profile
+            }
         }
-        let found = signals.all.map(\.name)
-        if !found.isEmpty {
-            headers.append((RoutingHeaders.matchedKeywords, found.joined(separator: ",")))
+
+        var evaluation: RoutingProfile.Evaluation? {
+            switch self {
+            case .unreadable: nil
+            case .judged(_, let evaluation, _): evaluation
+            }
         }
-        return RoutedRequest(
-            model: served,
-            edits: RequestEdits(headers: [.set(name: RoutingHeaders.upstreamSelectedModel, value: served)]),
-            responseHeaders: headers
+
+        var tokens: Int {
+            switch self {
+            case .unreadable: 0
+            case .judged(_, _, let tokens): tokens
+            }
+        }
+
+        var decision: Decision? { evaluation?.match.map { profile.decisions[$0.index] } }
+    }
+
+    private func judge(_ request: InboundRequest, _ profile: RoutingProfile) -> Judgement {
+        do {
+            let prompt = try prompt(of: request)
+            return .judged(profile, profile.evaluate(prompt), tokens: prompt.tokens)
+        } catch {
+            return .unreadable(profile)
+        }
+    }
+
+    /// What signals read of the request.
+    func prompt(of request: InboundRequest) throws(RouterError) -> Prompt {
+        try Prompt(request.text, identity: request.identity, patternSteps: patternSteps)
+    }
+
+    /// A request that leaves the choice to us.
+    private func choose(
+        _ request: InboundRequest,
+        _ judgement: Judgement,
+        isServed: (String) -> Bool
+    ) -> RoutingOutcome {
+        let decision = judgement.decision
+        if let decision, let answer = answer(to: request, of: decision, judgement) { return answer }
+        guard let selection = select(from: decision, isServed: isServed) else { return bypass(.nothingToChoose) }
+        metrics.countDecision(decision?.name)
+        let enriched = decision?.enrichment.edits(for: request.text, reasoning: selection.reasoning)
+        var edits = enriched?.edits ?? RequestEdits()
+        edits.headers.insert(
+            .set(name: RoutingHeaders.upstreamSelectedModel, value: selection.servedName),
+            at: 0
+        )
+        let facts = HeaderContract.Facts(
+            profile: judgement.profile,
+            evaluation: judgement.evaluation,
+            tokens: judgement.tokens,
+            model: selection.name,
+            algorithm: selection.algorithm,
+            usesReasoning: selection.usesReasoning,
+            injectedSystemPrompt: enriched?.injectedSystemPrompt ?? false
+        )
+        return .forward(
+            RoutedRequest(
+                model: selection.servedName,
+                edits: edits,
+                destination: selection.destination,
+                headers: contract.headers(facts, path: .upstream, debug: request.wantsDebugHeaders)
+            )
         )
     }
 
-    /// The names by which workers must serve what this policy may choose.
-    package var servedModelNames: [String] {
-        config.providers.models.map { $0.providerModelID ?? $0.name }
+    /// A request that names its model: it keeps it, under the name that workers serve it by, and only those plugins act
+    /// that the policy lets act on such requests.
+    private func routeExplicit(_ request: InboundRequest, isServed: (String) -> Bool) -> RoutingOutcome {
+        let asked = request.text.model ?? ""
+        let judgement = judgesExplicitModels ? judge(request, profiles[0]) : .unreadable(profiles[0])
+        let plugins = config.global.router.explicitModelPlugins
+        var edits = RequestEdits()
+        var injectedSystemPrompt = false
+        if let decision = judgement.decision {
+            if plugins.contains(.fastResponse), let answer = answer(to: request, of: decision, judgement) {
+                return answer
+            }
+            let enriched = decision.enrichment.policyEdits(for: request.text, only: plugins)
+            edits = enriched.edits
+            injectedSystemPrompt = enriched.injectedSystemPrompt
+        }
+        let model = models[asked]
+        let served = model.map { isServed(asked) && !isServed($0.servedName) ? asked : $0.servedName } ?? asked
+        guard served != asked || edits != RequestEdits() else { return bypass(.explicitModel) }
+        metrics.countBypass(.explicitModel)
+        edits.headers.insert(.set(name: RoutingHeaders.upstreamSelectedModel, value: served), at: 0)
+        let facts = HeaderContract.Facts(
+            profile: judgement.profile,
+            evaluation: judgement.evaluation,
+            tokens: judgement.tokens,
+            model: asked,
+            algorithm: "",
+            injectedSystemPrompt: injectedSystemPrompt,
+            isAutomatic: false
+        )
+        return .forward(
+            RoutedRequest(
+                model: served,
+                edits: edits,
+                destination: model?.destination,
+                headers: contract.headers(facts, path: .upstream, debug: request.wantsDebugHeaders)
+            )
+        )
+    }
+
+    /// What a decision answers itself; nil where a model shall answer.
+    private func answer(
+        to request: InboundRequest,
+        of decision: Decision,
+        _ judgement: Judgement
+    ) -> RoutingOutcome? {
+        guard let settings = decision.enrichment.fastResponse else { return nil }
+        metrics.countDecision(decision.name)
+        var response = FastResponse(settings).response(to: request.text, unixSeconds: unixTime())
+        let facts = HeaderContract.Facts(
+            profile: judgement.profile,
+            evaluation: judgement.evaluation,
+            tokens: judgement.tokens,
+            model: "router",
+            algorithm: "fast_response"
+        )
+        let headers = contract.headers(facts, path: .fastResponse, debug: request.wantsDebugHeaders)
+        response.add((headers.always + headers.onSuccess).filter { $0.name != RoutingHeaders.selectedModel })
+        response.add([(RoutingHeaders.fastResponse, "true")])
+        return .respond(response)
+    }
+
+    // MARK: Selection
+
+    /// The chosen model.
+    package struct Selection: Sendable {
+        /// Its name in the policy.
+        package let name: String
+        /// The name that workers serve it by.
+        package let servedName: String
+        package let destination: String?
+        package let usesReasoning: Bool
+        /// How it was chosen, in upstream's words: `static` among several, `single`, `default`.
+        package let algorithm: String
+        let reasoning: ReasoningChoice?
+    }
+
+    /// The decision's first model that is served, else the default model if that is, else the first of them all; nil
+    /// where there is none.
+    package func select(from decision: Decision?, isServed: (String) -> Bool) -> Selection? {
+        let candidates = decision?.candidates ?? []
+        let fallback = config.providers.defaults.defaultModel.map { name in
+            (name: name, servedName: models[name]?.servedName ?? name)
+        }
+        let served = candidates.first { isServed($0.servedName) }
+        let first = fallback.map { isServed($0.servedName) } == true ? nil : candidates.first
+        if let chosen = served ?? first {
+            return Selection(
+                name: chosen.name,
+                servedName: chosen.servedName,
+                destination: chosen.destination,
+                usesReasoning: chosen.usesReasoning,
+                algorithm: candidates.count == 1 ? "single" : "static",
+                reasoning: chosen.reasoning
+            )
+        }
+        return fallback.map {
+            Selection(
+                name: $0.name,
+                servedName: $0.servedName,
+                destination: models[$0.name]?.destination,
+                usesReasoning: false,
+                algorithm: "default",
+                reasoning: nil
+            )
+        }
     }
 
     private func bypass(_ reason: BypassReason) -> RoutingOutcome {
@@ -79,10 +276,16 @@ package struct SemanticRouter: Sendable {
         return .bypass(reason)
     }
 
-    /// The names that ask for a choice, as `/v1/models` lists them.
+    // MARK: Models
+
+    /// The names by which workers must serve what this policy may choose.
+    package var servedModelNames: [String] { config.providers.models.map(\.servedName) }
+
+    /// The names that ask for a choice, and where the policy says so the models, as `/v1/models` lists them.
     package var modelCards: [ModelList.Entry] {
-        automaticNames.sorted().map {
-            ModelList.Entry(id: $0, ownedBy: "vllm-semantic-router")
-        }
+        let owner = "vllm-semantic-router"
+        let automatic = config.global.router.automaticNames + config.entrypoints.flatMap(\.modelNames)
+        let models = config.global.router.listsModels ? config.providers.models.map(\.name) : []
+        return (automatic + models).map { ModelList.Entry(id: $0, ownedBy: owner) }
     }
 }

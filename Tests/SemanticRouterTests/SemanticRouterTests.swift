@@ -11,11 +11,11 @@ struct SemanticRouterTests {
         SemanticRouter(try SemanticConfig.parse(yaml).get(), metrics: SemanticMetrics(registry: MetricRegistry()))
     }
 
-    private func request(_ json: String) throws -> TextRequest {
-        try TextRequest(endpoint: .chatCompletions, body: ByteBuffer(string: json))
+    private func request(_ json: String) throws -> InboundRequest {
+        InboundRequest(try TextRequest(endpoint: .chatCompletions, body: ByteBuffer(string: json)))
     }
 
-    private func ask(_ text: String, model: String = "auto") throws -> TextRequest {
+    private func ask(_ text: String, model: String = "auto") throws -> InboundRequest {
         try request(#"{"model":"\#(model)","messages":[{"role":"user","content":"\#(text)"}]}"#)
     }
 
@@ -57,7 +57,7 @@ struct SemanticRouterTests {
     @Test("A model that is named is left alone, and so is a request that names none")
     func explicit() throws {
         let router = try router(Self.policy)
-        for request in [try ask("prove it", model: "small"), try request("{}")] {
+        for request in [try ask("prove it", model: "small"), try ask("prove it", model: "other"), try request("{}")] {
             guard case .bypass(.explicitModel) = router.routeNow(request, isServed: { _ in true }) else {
                 Issue.record("not bypassed")
                 continue
@@ -88,7 +88,9 @@ struct SemanticRouterTests {
         for text in ["prove \(filler)", "\(filler) prove"] {
             #expect(chosen(router.routeNow(try ask(text)) { _ in true }) == "big-served")
         }
-        #expect(Prompt(userText: filler).userText.count == 2 * Prompt.windowBytes + 1)
+        let prompt = try Prompt(try ask(filler).text)
+        #expect(prompt.text.count == 2 * Prompt.windowBytes + 1)
+        #expect(prompt.closeText.count == 2 * Prompt.closeBytes + 1)
     }
 
     @Test("A rule that is neither a condition nor a combination, and a name with a line break, are mistakes")

@@ -1,107 +1,87 @@
 /// Decides from signals. Pure: the same signals give the same decision.
 package struct DecisionEngine: Sendable {
-    private let decisions: [Decision]
+    /// A decision as the engine sees it.
+    package struct Entry: Sendable {
+        package let name: String
+        package let priority: Int
+        package let tier: Int
+        package let rule: RuleExpression
 
-    /// - Parameter decisions: in the order of the file.
-    package init(_ decisions: [DecisionConfig]) {
-        self.decisions = decisions.map(Decision.init)
-    }
-
-    /// The matching decision of the highest priority; of several, the one with the higher confidence, then the first by
-    /// name, so that the file's order does not matter.
-    package func decide(_ signals: SignalSet) -> DecisionMatch? {
-        decisions
-            .compactMap { decision in
-                decision.rule.confidence(in: signals).map { DecisionMatch(decision: decision, confidence: $0) }
-            }
-            .max { left, right in
-                let (first, second) = (left.decision, right.decision)
-                if first.priority != second.priority { return first.priority < second.priority }
-                if left.confidence != right.confidence { return left.confidence < right.confidence }
-                return first.name > second.name
-            }
-    }
-}
-
-/// A choice and the rule under which it is made.
-package struct Decision: Sendable {
-    package let name: String
-    package let priority: Int
-    /// Names from `providers.models`; not empty.
-    package let models: [String]
-    let rule: RuleExpression
-
-    init(_ config: DecisionConfig) {
-        name = config.name
-        priority = config.priority
-        models = config.modelRefs.map(\.model)
-        rule = RuleExpression(config.rules)
-    }
-}
-
-package struct DecisionMatch: Sendable {
-    package let decision: Decision
-    /// 0…1.
-    package let confidence: Double
-}
-
-/// The signals that were found, by name.
-package struct SignalSet: Sendable {
-    private(set) var matches: [String: SignalMatch] = [:]
-
-    package init(_ matches: some Sequence<SignalMatch> = []) {
-        for match in matches { self.matches[match.name] = match }
-    }
-
-    package subscript(name: String) -> SignalMatch? { matches[name] }
-
-    /// In the order of their names.
-    package var all: [SignalMatch] { matches.values.sorted { $0.name < $1.name } }
-}
-
-/// A rule as a tree.
-///
-/// Confidences combine as in upstream's rule engine: a leaf has its signal's, AND the mean, OR the highest, NOT 1 when its
-/// condition does not hold. No rule at all matches with confidence 0; AND of nothing holds.
-indirect enum RuleExpression: Sendable {
-    case always
-    case signal(String)
-    case and([RuleExpression])
-    case or([RuleExpression])
-    case not(RuleExpression)
-
-    init(_ config: RuleConfig) {
-        if let name = config.name {
-            self = .signal(name)
-            return
-        }
-        let conditions = config.conditions.map(RuleExpression.init)
-        switch config.operator {
-        case .and: self = .and(conditions)
-        case .or: self = .or(conditions)
-        case .not: self = conditions.first.map { .not($0) } ?? .always
-        case nil: self = conditions.isEmpty ? .always : .and(conditions)
+        package init(name: String, priority: Int, tier: Int, rule: RuleExpression) {
+            self.name = name
+            self.priority = priority
+            self.tier = tier
+            self.rule = rule
         }
     }
 
-    /// The confidence with which the rule holds, or nil if it does not.
-    func confidence(in signals: SignalSet) -> Double? {
-        switch self {
-        case .always:
-            return 0
-        case .signal(let name):
-            return signals[name]?.score
-        case .and(let conditions):
-            var sum = 0.0
-            for condition in conditions {
-                guard let confidence = condition.confidence(in: signals) else { return nil }
-                sum += confidence
-            }
-            return conditions.isEmpty ? 1 : sum / Double(conditions.count)
-        case .or(let conditions):
-            return conditions.compactMap { $0.confidence(in: signals) }.max()
-        case .not(let condition):
-            return condition.confidence(in: signals) == nil ? 1 : nil
+    /// A decision that matches.
+    package struct Match: Sendable, Equatable {
+        /// Its place in the file.
+        package let index: Int
+        /// 0…1.
+        package let confidence: Double
+
+        package init(index: Int, confidence: Double) {
+            self.index = index
+            self.confidence = confidence
         }
+    }
+
+    package let entries: [Entry]
+    package let strategy: ProfileConfig.Strategy
+
+    /// - Parameter entries: in the order of the file, with unique names.
+    package init(_ entries: [Entry], strategy: ProfileConfig.Strategy) {
+        self.entries = entries
+        self.strategy = strategy
+    }
+
+    init(_ profile: ProfileConfig, _ table: SignalTable) {
+        self.init(
+            profile.decisions.map {
+                Entry(
+                    name: $0.name,
+                    priority: $0.priority,
+                    tier: $0.tier,
+                    rule: RuleExpression($0.rules, table)
+                )
+            },
+            strategy: profile.strategy ?? .priority
+        )
+    }
+
+    /// The decision that wins among those that match; nil if none does.
+    ///
+    /// - Complexity: O(conditions of all rules).
+    package func decide(_ signals: SignalSet) -> Match? {
+        let matches = matches(signals)
+        let isTiered = matches.contains { entries[$0.index].tier > 0 }
+        return matches.min { precedes($0, $1, isTiered: isTiered) }
+    }
+
+    /// Every decision that matches, in the order of the file.
+    package func matches(_ signals: SignalSet) -> [Match] {
+        var matches: [Match] = []
+        for (index, entry) in entries.enumerated() {
+            guard let confidence = entry.rule.confidence(in: signals) else { continue }
+            matches.append(Match(index: index, confidence: confidence))
+        }
+        return matches
+    }
+
+    /// Upstream's order: where a matching decision has a tier, the lowest tier, then confidence, then priority; else what
+    /// the strategy names first, then the other. Names settle what is left, so that the file's order does not matter.
+    package func precedes(_ left: Match, _ right: Match, isTiered: Bool) -> Bool {
+        let (first, second) = (entries[left.index], entries[right.index])
+        if isTiered, first.tier != second.tier { return first.tier < second.tier }
+        if isTiered || strategy == .confidence {
+            if left.confidence != right.confidence { return left.confidence > right.confidence }
+            if first.priority != second.priority { return first.priority > second.priority }
+        } else {
+            if first.priority != second.priority { return first.priority > second.priority }
+            if left.confidence != right.confidence { return left.confidence > right.confidence }
+        }
+        return first.name < second.name
     }
 }

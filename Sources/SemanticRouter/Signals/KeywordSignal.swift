@@ -1,127 +1,266 @@
 package import ConfigKit
+import TextMatching
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
-/// Looks for words and phrases in the user's text.
+/// Looks for words and phrases in what is asked.
 ///
-/// A keyword of ASCII letters and digits must stand between word boundaries, so that `java` is not found in `javascript`.
-/// One in a script without spaces between words (Chinese, Japanese) is found anywhere: upstream's ASCII word boundary
-/// never matches there.
-package struct KeywordSignal: Sendable {
-    package struct Settings: Configurable {
-        package enum Operator: String, CaseIterable, ConfigValue {
-            case and = "AND"
-            case or = "OR"
-            case nor = "NOR"
-        }
+/// All literal keywords of a profile are searched in one pass. A keyword counts where no letter or digit stands next to
+/// it, so that `java` is not found in `javascript`; one in a script without spaces between words (Chinese, Japanese,
+/// Korean) counts anywhere.
+package struct KeywordSignals: SignalKind {
+    package enum Operator: String, CaseIterable, ConfigValue {
+        case and = "AND"
+        case or = "OR"
+        case nor = "NOR"
+    }
 
+    package enum Method: String, CaseIterable, ConfigValue {
+        /// A keyword with a character of `\[](){}|^$*` is a regular expression; others are found as they are written.
+        case regex
+        case bm25
+        case ngram
+        case fuzzy
+    }
+
+    package struct Settings: SignalSettings {
         package var name = ""
+        package var description = ""
         package var `operator` = Operator.or
+        /// Nil: as they are written.
+        package var method: Method?
         package var keywords: [String] = []
         package var caseSensitive = false
+        package var fuzzyMatch = false
+        package var fuzzyThreshold: Int?
+        /// Upstream's default.
+        package var bm25Threshold = 0.1
+        /// Upstream's default.
+        package var ngramThreshold = 0.4
+        /// Upstream's default.
+        package var ngramArity = 3
 
         package init() {}
 
-        package static let schema = Schema<Self>("keyword signal", "Words and phrases in the user's text.") {
+        package var signalName: String { name }
+
+        package static let schema = Schema<Self>("keyword signal", "Words and phrases in what is asked.") {
             Field("name", \.name, "The name that rules use.", example: "code_keywords").required().notEmpty()
                 .headerSafe()
+            Field("description", \.description, "For people.")
             Field("operator", \.operator, "Whether all, any or none of the keywords must be there.")
-            Field("keywords", \.keywords, "The words and phrases.", example: "[python, \"stack trace\"]")
-                .required().count(1...)
-                .check("must not hold an empty keyword") { !$0.contains(where: \.isEmpty) }
-            Field("case_sensitive", \.caseSensitive, "Whether capitals must be as written.")
-        }
-    }
-
-    private struct Pattern: Sendable {
-        let keyword: String
-        let bytes: [UInt8]
-        let needsBoundaryBefore: Bool
-        let needsBoundaryAfter: Bool
-    }
-
-    package let settings: Settings
-    private let patterns: [Pattern]
-
-    package init(_ settings: Settings) {
-        self.settings = settings
-        patterns = settings.keywords.map { keyword in
-            let bytes = Array((settings.caseSensitive ? keyword : keyword.lowercased()).utf8)
-            return Pattern(
-                keyword: keyword,
-                bytes: bytes,
-                needsBoundaryBefore: bytes.first.map(Self.isWordByte) ?? false,
-                needsBoundaryAfter: bytes.last.map(Self.isWordByte) ?? false
+            Field(
+                "method",
+                \.method,
+                "How a keyword is found: as an expression where it has a character of `\\[](){}|^$*` (`regex`), by the "
+                    + "words it shares with the text (`bm25`), by the letters it shares with a word (`ngram`), or "
+                    + "with some letters wrong (`fuzzy`). Default: as written."
             )
+            Field("keywords", \.keywords, "The words and phrases.", example: "[python, \"stack trace\"]").verbatim()
+                .required().count(1...10_000)
+                .check("must not hold an empty keyword") { !$0.contains(where: \.isEmpty) }
+                .check("must not hold a keyword of more than 1000 bytes") { $0.allSatisfy { $0.utf8.count <= 1000 } }
+            Field(
+                "case_sensitive",
+                \.caseSensitive,
+                "Whether capitals must be as written (without a method, and `regex`)."
+            )
+            Field("fuzzy_match", \.fuzzyMatch, "Whether a keyword that is not found as written may have letters wrong.")
+            Field(
+                "fuzzy_threshold",
+                \.fuzzyThreshold,
+                "Up to 10: how many letters may be wrong. Above: how alike the words must be, in percent. Default: 2 "
+                    + "for `fuzzy_match`, 80 for `method: fuzzy`."
+            )
+            .range(0...100)
+            Field("bm25_threshold", \.bm25Threshold, "The score that a keyword needs.").range(0...)
+            Field("ngram_threshold", \.ngramThreshold, "The similarity that a keyword needs.").range(0...1)
+            Field("ngram_arity", \.ngramArity, "How many letters are compared at a time.").range(2...8)
+        }
+
+        package func validate(_ report: inout ValidationReport) {
+            guard method == .regex else { return }
+            for (index, keyword) in keywords.enumerated() where Self.isPattern(keyword) {
+                do {
+                    _ = try LinearPattern(keyword)
+                } catch {
+                    report.error("is not a regular expression: \(error)", at: "keywords", .index(index))
+                }
+            }
+        }
+
+        /// Whether the keyword is meant as a regular expression. `+`, `?` and `.` alone do not say so: `C++`, `.NET`,
+        /// `why?`.
+        static func isPattern(_ keyword: String) -> Bool {
+            keyword.utf8.contains { "\\[](){}|^$*".utf8.contains($0) }
         }
     }
 
-    /// Whether the signal is there, with the keywords that were found.
-    ///
-    /// - Complexity: O(text bytes × keywords), with `memchr` between candidates; the text is bounded by `Prompt`.
-    package func evaluate(_ prompt: Prompt) -> SignalMatch? {
-        let text = settings.caseSensitive ? prompt.userText : prompt.lowercasedUserText
-        let found = text.withUnsafeBytes { text in
-            patterns.filter { Self.contains($0, in: text) }.map(\.keyword)
-        }
-        let matches =
-            switch settings.operator {
-            case .and: found.count == patterns.count
-            case .or: !found.isEmpty
-            case .nor: found.isEmpty
-            }
-        guard matches else { return nil }
-        // Upstream's confidence of a keyword rule: half for matching, half by the share of keywords found.
-        let score = 0.5 + 0.5 * Double(found.count) / Double(patterns.count)
-        return SignalMatch(name: settings.name, score: score, keywords: found)
+    package static let type = SignalType.keyword
+    package static let summary = "Words and phrases in what is asked."
+
+    package let names: [String]
+    private let rules: [Rule]
+    /// All literal keywords, in lower case and as written.
+    private let folded: Literals
+    private let exact: Literals
+
+    package init(_ rules: [Settings]) {
+        names = rules.map(\.name)
+        var folded = Literals.Builder()
+        var exact = Literals.Builder()
+        self.rules = rules.map { Rule($0, &folded, &exact) }
+        self.folded = folded.built()
+        self.exact = exact.built()
     }
 
-    private static func contains(_ pattern: Pattern, in text: UnsafeRawBufferPointer) -> Bool {
-        guard let base = text.baseAddress, let first = pattern.bytes.first else { return false }
-        let count = pattern.bytes.count
-        var position = 0
-        while position + count <= text.count {
-            guard let hit = memchr(base + position, Int32(first), text.count - position - count + 1) else {
-                return false
-            }
-            position = UnsafeRawPointer(hit) - base
-            if memcmp(base + position, pattern.bytes, count) == 0,
-                !pattern.needsBoundaryBefore || position == 0 || !isWordByte(text[position - 1]),
-                !pattern.needsBoundaryAfter || position + count == text.count || !isWordByte(text[position + count])
-            {
-                return true
-            }
-            position += 1
-        }
-        return false
-    }
-
-    /// ASCII letters, digits and underscore: RE2's `\w`, whose `\b` upstream's keyword rules use.
-    private static func isWordByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
+    package func evaluate(_ prompt: Prompt) -> [SignalReading] {
+        let foundFolded = folded.find(in: prompt.lowercasedText)
+        let foundExact = exact.find(in: prompt.text)
+        var budget = StepBudget(steps: prompt.patternSteps)
+        return rules.map { $0.reading(prompt, foundFolded, foundExact, &budget) }
     }
 }
 
-/// A signal that was found.
-package struct SignalMatch: Sendable, Equatable {
-    package let name: String
-    /// 0…1.
-    package let score: Double
-    /// What was found, as the configuration spells it: our words, not the prompt's.
-    package let keywords: [String]
+/// Keywords of many rules, searched in one pass.
+private struct Literals: Sendable {
+    struct Builder {
+        private var keywords: [String] = []
 
-    package init(name: String, score: Double, keywords: [String]) {
-        self.name = name
-        self.score = score
-        self.keywords = keywords
+        /// The keyword's place among those that are searched.
+        mutating func add(_ keyword: String) -> Int {
+            keywords.append(keyword)
+            return keywords.count - 1
+        }
+
+        func built() -> Literals {
+            Literals(automaton: keywords.isEmpty ? nil : KeywordAutomaton(keywords), count: keywords.count)
+        }
+    }
+
+    let automaton: KeywordAutomaton?
+    let count: Int
+
+    func find(in text: [UInt8]) -> KeywordSet {
+        var found = KeywordSet(capacity: count)
+        guard let automaton else { return found }
+        text.withUnsafeBytes { automaton.find(in: $0, into: &found) }
+        return found
+    }
+}
+
+/// One rule, compiled.
+private struct Rule: Sendable {
+    enum Matcher: Sendable {
+        /// For each keyword, its place among the literals, or its pattern.
+        case literals([Literal], fuzzy: FuzzyMatcher?)
+        case bm25(BM25Index, threshold: Float)
+        case ngram(NGramIndex, threshold: Float)
+        case fuzzy(FuzzyMatcher)
+    }
+
+    enum Literal: Sendable {
+        case folded(Int)
+        case exact(Int)
+        case pattern(LinearPattern)
+    }
+
+    let `operator`: KeywordSignals.Operator
+    let count: Int
+    let matcher: Matcher
+
+    init(
+        _ settings: KeywordSignals.Settings,
+        _ folded: inout Literals.Builder,
+        _ exact: inout Literals.Builder
+    ) {
+        self.operator = settings.operator
+        count = settings.keywords.count
+        let lowercased = settings.keywords.map { $0.lowercased() }
+        switch settings.method {
+        case .bm25:
+            matcher = .bm25(BM25Index(lowercased), threshold: Float(settings.bm25Threshold))
+        case .ngram:
+            matcher = .ngram(
+                NGramIndex(lowercased, arity: settings.ngramArity),
+                threshold: Float(settings.ngramThreshold)
+            )
+        case .fuzzy:
+            matcher = .fuzzy(FuzzyMatcher(lowercased, limit: .init(threshold: settings.fuzzyThreshold ?? 80)))
+        case .regex, nil:
+            var literals: [Literal] = []
+            for keyword in settings.keywords {
+                if settings.method == .regex, KeywordSignals.Settings.isPattern(keyword),
+                    let pattern = try? LinearPattern(keyword, caseInsensitive: !settings.caseSensitive)
+                {
+                    literals.append(.pattern(pattern))
+                } else if settings.caseSensitive {
+                    literals.append(.exact(exact.add(keyword)))
+                } else {
+                    literals.append(.folded(folded.add(keyword.lowercased())))
+                }
+            }
+            let limit = FuzzyMatcher.Limit(threshold: settings.fuzzyThreshold ?? 2)
+            matcher = .literals(literals, fuzzy: settings.fuzzyMatch ? FuzzyMatcher(lowercased, limit: limit) : nil)
+        }
+    }
+
+    func reading(
+        _ prompt: Prompt,
+        _ folded: KeywordSet,
+        _ exact: KeywordSet,
+        _ budget: inout StepBudget
+    ) -> SignalReading {
+        let found = prompt.closeText.withUnsafeBytes { text in
+            switch matcher {
+            case .literals(let literals, let fuzzy):
+                literalsFound(literals, fuzzy, prompt, text, folded, exact, &budget)
+            case .bm25(let index, let threshold): index.matches(in: text, threshold: threshold)
+            case .ngram(let index, let threshold): index.matches(in: text, threshold: threshold)
+            case .fuzzy(let matcher): matcher.matches(in: text)
+            }
+        }
+        guard let found else { return .unavailable }
+        let isPresent =
+            switch `operator` {
+            case .and: found.count == count
+            case .or: !found.isEmpty
+            case .nor: found.isEmpty
+            }
+        guard isPresent else { return .absent }
+        // Upstream's confidence of a keyword rule: half for being there, half by the share of keywords found.
+        let confidence = 0.5 + 0.5 * Double(found.count) / Double(count)
+        return SignalReading(state: .present, confidence: confidence, keywords: found)
+    }
+
+    /// Nil where expressions take too long.
+    private func literalsFound(
+        _ literals: [Literal],
+        _ fuzzy: FuzzyMatcher?,
+        _ prompt: Prompt,
+        _ lowercased: UnsafeRawBufferPointer,
+        _ folded: KeywordSet,
+        _ exact: KeywordSet,
+        _ budget: inout StepBudget
+    ) -> [Int]? {
+        var found: [Int] = []
+        for (index, literal) in literals.enumerated() {
+            let isFound: Bool? =
+                switch literal {
+                case .folded(let place): folded.contains(place)
+                case .exact(let place): exact.contains(place)
+                case .pattern(let pattern): prompt.text.withUnsafeBytes { pattern.isFound(in: $0, budget: &budget) }
+                }
+            guard let isFound else { return nil }
+            if isFound { found.append(index) }
+        }
+        guard let fuzzy, found.count < count else { return found }
+        return Set(found).union(fuzzy.matches(in: lowercased)).sorted()
+    }
+}
+
+extension FuzzyMatcher.Limit {
+    /// Upstream's flag counts wrong letters, its files also give percents: no word has more than ten letters wrong and is
+    /// still that word.
+    fileprivate init(threshold: Int) {
+        self = threshold <= 10 ? .edits(threshold) : .similarity(percent: threshold)
     }
 }

@@ -1,0 +1,114 @@
+import OpenAIWire
+
+/// Which headers tell how a request was routed, by contract: vLLM Semantic Router's of v0.1 and of v0.4.
+struct HeaderContract: Sendable {
+    let version: RouterConfig.HeaderContract
+    let hasAliases: Bool
+
+    /// What is told.
+    struct Facts {
+        let profile: RoutingProfile
+        let evaluation: RoutingProfile.Evaluation?
+        /// How many tokens the request was taken to have.
+        let tokens: Int
+        /// The chosen model's name in the policy.
+        let model: String
+        var algorithm: String
+        var usesReasoning = false
+        var injectedSystemPrompt = false
+        /// Whether the request left the choice to a profile.
+        var isAutomatic = true
+    }
+
+    /// `upstream` for what a model answers.
+    enum ResponsePath: String {
+        case upstream
+        case fastResponse = "fast_response"
+    }
+
+    func headers(_ facts: Facts, path: ResponsePath, debug: Bool) -> AnswerHeaders {
+        var headers = AnswerHeaders()
+        switch version {
+        case .full:
+            headers.onSuccess = details(facts)
+        case .keystones:
+            headers.always = [
+                (RoutingHeaders.schemaVersion, "2"),
+                (RoutingHeaders.responsePath, path.rawValue),
+            ]
+            headers.onSuccess = keystones(facts)
+            if debug {
+                let told = Set(headers.onSuccess.map(\.name))
+                headers.onSuccess += details(facts).filter { !told.contains($0.name) }
+            }
+        }
+        if hasAliases {
+            for (alias, name) in RoutingHeaders.aliases {
+                let fields = version == .full ? headers.onSuccess : details(facts)
+                guard let field = fields.first(where: { $0.name == name }) else { continue }
+                headers.onSuccess.append((alias, field.value))
+            }
+        }
+        return headers
+    }
+
+    private func keystones(_ facts: Facts) -> [AnswerHeaders.Field] {
+        var fields: [AnswerHeaders.Field] = []
+        if facts.isAutomatic { fields.append((RoutingHeaders.selectedRecipe, facts.profile.name)) }
+        if let match = facts.evaluation?.match {
+            fields.append((RoutingHeaders.selectedDecision, facts.profile.decisions[match.index].name))
+            fields.append((RoutingHeaders.selectedConfidence, Self.fourDigits(match.confidence)))
+        }
+        if facts.isAutomatic { fields.append((RoutingHeaders.selectedAlgorithm, facts.algorithm)) }
+        fields.append((RoutingHeaders.selectedModel, facts.model))
+        return fields
+    }
+
+    private func details(_ facts: Facts) -> [AnswerHeaders.Field] {
+        var fields: [AnswerHeaders.Field] = []
+        let match = facts.evaluation?.match
+        let decision = match.map { facts.profile.decisions[$0.index] }
+        if let category = decision?.category { fields.append((RoutingHeaders.selectedCategory, category)) }
+        if let decision { fields.append((RoutingHeaders.selectedDecision, decision.name)) }
+        fields.append((RoutingHeaders.selectedReasoning, facts.usesReasoning ? "on" : "off"))
+        fields.append((RoutingHeaders.selectedModel, facts.model))
+        fields.append((RoutingHeaders.injectedSystemPrompt, facts.injectedSystemPrompt ? "true" : "false"))
+        guard let evaluation = facts.evaluation else { return fields }
+        var found: [(SignalType, String)] = []
+        for (position, reading) in evaluation.signals.readings.enumerated() where reading.isPresent {
+            let id = facts.profile.table.ids[position]
+            if let last = found.last, last.0 == id.type {
+                found[found.count - 1].1 += ",\(id.name)"
+            } else {
+                found.append((id.type, id.name))
+            }
+        }
+        for (type, names) in found { fields.append((RoutingHeaders.matchedPrefix + type.headerWord, names)) }
+        if facts.tokens > 0 { fields.append((RoutingHeaders.contextTokenCount, String(facts.tokens))) }
+        return fields
+    }
+
+    /// `0.7312`, whatever the locale.
+    private static func fourDigits(_ ratio: Double) -> String {
+        let scaled = Int((ratio * 10_000).rounded())
+        let digits = String(scaled % 10_000)
+        return "\(scaled / 10_000).\(String(repeating: "0", count: 4 - digits.count))\(digits)"
+    }
+}
+
+extension SignalType {
+    /// The end of the header that lists the kind's signals.
+    var headerWord: String {
+        switch self {
+        case .keyword: "keywords"
+        case .embedding: "embeddings"
+        case .domain: "domains"
+        case .factCheck: "fact-check"
+        case .userFeedback: "user-feedback"
+        case .projection: "projections"
+        case .reask, .preference, .language, .context, .structure, .complexity, .modality, .authz, .jailbreak, .pii,
+            .kb, .conversation, .event, .metadata, .classifier:
+            rawValue
+        }
+    }
+}

@@ -1,0 +1,79 @@
+package import ConfigKit
+import TextMatching
+
+/// Looks for words of events and incidents in what is asked.
+package struct EventSignals: SignalKind {
+    package enum Severity: String, CaseIterable, ConfigValue {
+        case critical, high, medium, low
+    }
+
+    package struct Settings: SignalSettings {
+        package var name = ""
+        package var description = ""
+        package var eventTypes: [String] = []
+        package var severities: [Severity] = []
+        package var actionCodes: [String] = []
+        package var isTemporal = false
+
+        package init() {}
+
+        package var signalName: String { name }
+
+        package static let schema = Schema<Self>("event signal", "Words of events and incidents.") {
+            Field("name", \.name, "The name that rules use.", example: "payment_event").required().notEmpty()
+                .headerSafe()
+            Field("description", \.description, "For people.")
+            Field("event_types", \.eventTypes, "Names of events.", example: "[payment_failed]")
+            Field("severities", \.severities, "Words of severity.")
+            Field("action_codes", \.actionCodes, "Codes of actions.", example: "[TXN_DECLINE]")
+            Field("temporal", \.isTemporal, "Whether words of urgency count too: urgent, immediate, asap, deadline.")
+        }
+
+        package func validate(_ report: inout ValidationReport) {
+            if eventTypes.isEmpty, severities.isEmpty, actionCodes.isEmpty, !isTemporal {
+                report.error("needs event_types, severities, action_codes or temporal", atPath: [])
+            }
+        }
+    }
+
+    package static let type = SignalType.event
+    package static let summary = "Words of events and incidents in what is asked."
+
+    package let names: [String]
+    /// For each rule, what is looked for: one pattern for each of its criteria.
+    private let criteria: [[LinearPattern]]
+
+    package init(_ rules: [Settings]) {
+        names = rules.map(\.name)
+        criteria = rules.map { rule in
+            [
+                rule.eventTypes.map(LinearPattern.quoted), rule.severities.map(\.rawValue),
+                rule.actionCodes.map(LinearPattern.quoted), rule.isTemporal ? Self.urgency : [],
+            ]
+            .compactMap(Self.words)
+        }
+    }
+
+    /// Upstream's words of urgency.
+    private static let urgency = [
+        "urgent", "immediate", "asap", "deadline", "time.sensitive", "now", "critical.window",
+    ]
+
+    /// Any of the expressions as whole words; nil for none.
+    private static func words(_ expressions: [String]) -> LinearPattern? {
+        guard !expressions.isEmpty else { return nil }
+        return try? LinearPattern("\\b(?:\(expressions.joined(separator: "|")))\\b", caseInsensitive: true)
+    }
+
+    package func evaluate(_ prompt: Prompt) -> [SignalReading] {
+        var budget = StepBudget(steps: prompt.patternSteps)
+        return prompt.text.withUnsafeBytes { text in
+            criteria.map { criteria in
+                let found = criteria.count { $0.isFound(in: text, budget: &budget) ?? false }
+                guard found > 0 else { return budget.steps > 0 ? .absent : .unavailable }
+                // Upstream's confidence: half for any criterion, half by their share.
+                return .present(0.5 + 0.5 * Double(found) / Double(criteria.count))
+            }
+        }
+    }
+}
