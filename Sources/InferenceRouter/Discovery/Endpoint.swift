@@ -9,9 +9,12 @@ package struct Endpoint: Hashable, Sendable {
     package let url: String
     /// Names of the models that it serves, without aliases.
     package let models: [String]
+    /// By model, its share of that model's requests, above 0. A model that is not here has 1.
+    package let weights: [String: Double]
 
-    package init(origin: Origin, models: [String]) {
+    package init(origin: Origin, models: [String], weights: [String: Double] = [:]) {
         self.origin = origin
+        self.weights = weights
         url = origin.description
         id = Self.identifier(of: url)
         self.models = models

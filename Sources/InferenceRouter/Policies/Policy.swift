@@ -30,14 +30,19 @@ package struct HealthyFilter: Filter {
 }
 
 /// Each worker in turn, in the order of their URLs: the n-th request for a set of workers starts at worker
-/// n mod count, as upstream's `roundrobin` does.
+/// n mod count, as upstream's `roundrobin` does. Workers of different weights get turns by their weights.
 package struct RoundRobinPicker: Picker {
     package init() {}
 
     package func rank(_ workers: [Worker], of candidates: Candidates) -> [Worker] {
         guard workers.count > 1 else { return workers }
         let turn = candidates.turn.wrappingAdd(1, ordering: .relaxed).oldValue
-        let start = Int(UInt(bitPattern: turn) % UInt(workers.count))
+        var start = Int(UInt(bitPattern: turn) % UInt(workers.count))
+        if let schedule = candidates.schedule {
+            let chosen = candidates.workers[schedule[Int(UInt(bitPattern: turn) % UInt(schedule.count))]]
+            // The turns of one that is ejected go round among the others.
+            start = workers.firstIndex { $0 === chosen } ?? start
+        }
         return Array(workers[start...] + workers[..<start])
     }
 }

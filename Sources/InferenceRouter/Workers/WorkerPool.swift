@@ -55,14 +55,22 @@ package struct PoolSnapshot: Sendable {
         self.models = models
         knownModels = known.union(models)
         // Models served by the same set of workers share their rotation, as upstream's round robin counts per set.
-        var shared: [[String]: Candidates] = [:]
-        candidatesByModel = byModel.mapValues { workers in
-            let urls = workers.map(\.endpoint.url)
-            if let candidates = shared[urls] { return candidates }
-            let candidates = Candidates(workers: workers)
-            shared[urls] = candidates
-            return candidates
+        var shared: [Share: Candidates] = [:]
+        var candidatesByModel: [String: Candidates] = [:]
+        for (model, workers) in byModel {
+            let weights = workers.map { $0.endpoint.weights[model] ?? 1 }
+            let share = Share(urls: workers.map(\.endpoint.url), weights: weights)
+            let candidates = shared[share] ?? Candidates(workers: workers, weights: weights)
+            shared[share] = candidates
+            candidatesByModel[model] = candidates
         }
+        self.candidatesByModel = candidatesByModel
+    }
+
+    /// What models must have in common to be one rotation.
+    private struct Share: Hashable {
+        let urls: [String]
+        let weights: [Double]
     }
 
     /// The workers that serve `model`; nil if none does.
@@ -76,10 +84,33 @@ package struct PoolSnapshot: Sendable {
 package final class Candidates: Sendable {
     /// By URL.
     package let workers: [Worker]
+    /// Places in `workers` in the order of their turns; nil where all have the same weight.
+    let schedule: [Int]?
     /// How often this set has been asked for.
     let turn = Atomic<Int>(0)
 
-    package init(workers: [Worker]) {
+    /// - Parameter weights: one for each worker, above 0.
+    package init(workers: [Worker], weights: [Double]) {
         self.workers = workers
+        schedule = Set(weights).count > 1 ? Self.schedule(weights) : nil
+    }
+
+    /// 100 turns: shares are kept to a percent.
+    private static let turns = 100
+
+    /// Turns spread evenly, by the smooth weighted round robin of nginx's `ngx_http_upstream_round_robin`: everybody
+    /// gains their weight, the one who has gained most gets the turn and pays the sum.
+    private static func schedule(_ weights: [Double]) -> [Int] {
+        let sum = weights.reduce(0, +)
+        var gains = weights.map { _ in 0.0 }
+        return (0..<turns).map { _ in
+            var best = 0
+            for index in weights.indices {
+                gains[index] += weights[index]
+                if gains[index] > gains[best] { best = index }
+            }
+            gains[best] -= sum
+            return best
+        }
     }
 }
