@@ -54,10 +54,16 @@ let package = Package(
         library("ConfigKit", [yams]),
         library("Resilience"),
         library("Instruments"),
+        library("TextMatching"),
+        .target(name: "CLanguageModel"),
+        library("LanguageDetection", ["CLanguageModel"]),
         // Deep parts
         library("HTTPTransport", ["OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
         // Domain
-        library("SemanticRouter", ["OpenAIWire", "ConfigKit", "Instruments"]),
+        library(
+            "SemanticRouter",
+            ["OpenAIWire", "ConfigKit", "Instruments", "TextMatching", "LanguageDetection", nioCore]
+        ),
         library(
             "InferenceRouter",
             ["OpenAIWire", "Resilience", "Instruments", "HTTPTransport", logging, nioCore, nioHTTP1]
@@ -90,6 +96,8 @@ let package = Package(
             // for tests would mean a second build of everything.
             linkerSettings: [.unsafeFlags(staticRuntime, .when(platforms: [.linux]))]
         ),
+        // Measures the language detector for scripts/language/evaluate-language-model.
+        .executableTarget(name: "language-probe", dependencies: ["LanguageDetection"], swiftSettings: settings),
         // Tests
         library("TestRandom"),
         library(
@@ -109,7 +117,13 @@ let package = Package(
             "SimWorker",
             ["TestSupport", "TestRandom", "HTTPTransport", "OpenAIWire", "Instruments", nioCore, nioPosix, nioHTTP1]
         ),
-        tests("SemanticRouter", ["ConfigKit", "Instruments", "OpenAIWire", nioCore]),
+        tests("TextMatching", ["TestRandom"], resources: [.copy("Fixtures")]),
+        tests("LanguageDetection"),
+        tests(
+            "SemanticRouter",
+            ["ConfigKit", "Instruments", "OpenAIWire", "TestRandom", nioCore, nioHTTP1],
+            resources: [.copy("Fixtures")]
+        ),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
         tests("Gateway", ["OpenAIWire", nioCore, nioHTTP1]),
         .testTarget(

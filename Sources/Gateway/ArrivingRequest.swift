@@ -3,6 +3,7 @@ import InferenceRouter
 import NIOCore
 import NIOHTTP1
 import OpenAIWire
+import SemanticRouter
 
 /// A request whose head has been accepted: route and sender are known.
 struct ArrivingRequest {
@@ -12,6 +13,11 @@ struct ArrivingRequest {
     let route: Route
     let identity: Identity
     let arrival = NIODeadline.now()
+
+    /// Whether the client asked to be told how its request was routed.
+    var wantsDebugHeaders: Bool {
+        head.headers.first(name: RoutingHeaders.debug)?.lowercased() == "true"
+    }
 
     static let missingModel = RouterError(
         .missingModel,
@@ -25,7 +31,7 @@ struct ArrivingRequest {
         _ document: JSONDocument,
         model: String?,
         edits: RequestEdits = RequestEdits(),
-        routingHeaders: [(name: String, value: String)] = [],
+        answerHeaders: AnswerHeaders = AnswerHeaders(),
         inference: InferenceRouter,
         settings: GatewaySettings
     ) throws(RouterError) -> ProxyRequest {
@@ -47,7 +53,7 @@ struct ArrivingRequest {
             model: resolved,
             pinnedEndpoint: target.parameter("id"),
             headerEdits: edits.headers,
-            routingHeaders: routingHeaders,
+            answerHeaders: answerHeaders,
             settings: settings
         )
     }
@@ -58,7 +64,7 @@ struct ArrivingRequest {
         model: String,
         pinnedEndpoint: String? = nil,
         headerEdits: [HeaderEdit] = [],
-        routingHeaders: [(name: String, value: String)] = [],
+        answerHeaders: AnswerHeaders = AnswerHeaders(),
         settings: GatewaySettings
     ) -> ProxyRequest {
         var headers = HopByHop.forwardable(head.headers) { name in
@@ -71,6 +77,7 @@ struct ArrivingRequest {
         }
         for edit in headerEdits {
             switch edit {
+            case .add(let name, let value): headers.add(name: name, value: value)
             case .set(let name, let value): headers.replaceOrAdd(name: name, value: value)
             case .remove(let name): headers.remove(name: name)
             }
@@ -83,8 +90,8 @@ struct ArrivingRequest {
             body: body,
             model: model,
             pinnedEndpoint: pinnedEndpoint,
-            responseHeaders: [(RoutingHeaders.requestID, id)],
-            routingHeaders: routingHeaders,
+            responseHeaders: [(RoutingHeaders.requestID, id)] + answerHeaders.always,
+            routingHeaders: answerHeaders.onSuccess,
             arrival: arrival
         )
     }

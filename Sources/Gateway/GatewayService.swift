@@ -105,7 +105,8 @@ package struct GatewayService: HTTPService {
             return try arriving.proxied(text.document, model: text.model, inference: inference, settings: settings)
         }
         let pool = inference.pool.snapshot
-        switch semantic.current.routeNow(text, isServed: { pool.candidates(for: $0) != nil }) {
+        let inbound = InboundRequest(text, identity: arriving.identity, wantsDebugHeaders: arriving.wantsDebugHeaders)
+        switch semantic.current.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }) {
         case .bypass(let reason):
             // Who asks for a choice and gets none is answered by the inference router's own default.
             let model = reason == .explicitModel ? text.model : InferenceRouter.automaticName
@@ -118,7 +119,7 @@ package struct GatewayService: HTTPService {
                 text.document,
                 model: routed.model,
                 edits: routed.edits,
-                routingHeaders: routed.responseHeaders,
+                answerHeaders: routed.headers,
                 inference: inference,
                 settings: settings
             )

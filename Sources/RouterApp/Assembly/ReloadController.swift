@@ -1,6 +1,7 @@
 import ConfigKit
 import Gateway
 import HTTPTransport
+import InferenceRouter
 import Instruments
 import Logging
 import NIOCore
@@ -11,6 +12,9 @@ import SemanticRouter
 struct ReloadController: Sendable {
     let semantic: Live<SemanticRouter>?
     let authenticator: Live<Authenticator>
+    /// The workers that flags or the policy named at start.
+    let endpoints: Set<Endpoint>
+    private let pool: WorkerPool
     private let options: ServeOptions
     private let semanticMetrics: SemanticMetrics
     private let reloads: CounterFamily
@@ -31,19 +35,27 @@ struct ReloadController: Sendable {
         options: ServeOptions,
         registry: MetricRegistry,
         semanticMetrics: SemanticMetrics,
+        pool: WorkerPool,
         logger: Logger
     ) throws(ConfigError) {
         self.options = options
+        self.pool = pool
         self.semanticMetrics = semanticMetrics
         self.logger = logger
         reloads = registry.counters(Self.reloadCount)
         var diagnostics: [Diagnostic] = []
-        var router: SemanticRouter?
+        var policy: SemanticConfig?
         if let path = options.config {
             inForce[path] = Self.read(path)
-            let result = inForce[path].map { SemanticConfig.decode($0.document()) } ?? SemanticConfig.load(path)
+            let reading = options.policyReading
+            let result =
+                inForce[path].map { SemanticConfig.decode($0.document(), options: reading) }
+                ?? SemanticConfig.load(path, options: reading)
+            policy = result.value
             diagnostics += result.diagnostics
-            router = result.value.map { SemanticRouter($0, metrics: semanticMetrics) }
+            if let policy, options.endpoints(policy).isEmpty {
+                diagnostics.append(Self.noWorkers(path))
+            }
         }
         var keys: [Authenticator.StoredKey]?
         if let path = options.apiKeysFile {
@@ -54,7 +66,9 @@ struct ReloadController: Sendable {
         }
         if diagnostics.contains(where: { $0.severity == .error }) { throw ConfigError(diagnostics) }
         Self.log(diagnostics, to: logger)
-        if let router { Self.warnOfUnserved(router, options, logger) }
+        endpoints = options.endpoints(policy)
+        let router = policy.map { SemanticRouter($0, metrics: semanticMetrics) }
+        if let router { Self.warnOfUnserved(router, endpoints, logger) }
         semantic = router.map { Live($0) }
         authenticator = Live(Self.authenticator(keys, options))
     }
@@ -91,14 +105,29 @@ struct ReloadController: Sendable {
         }
     }
 
-    private func applyPolicy(_ document: ConfigDocument) -> [Diagnostic] {
-        let result = SemanticConfig.decode(document)
-        if let config = result.value {
-            let router = SemanticRouter(config, metrics: semanticMetrics)
-            Self.warnOfUnserved(router, options, logger)
-            _ = semantic?.swap(router)
+    /// Puts a policy in force, with the workers that it names where flags name none. Requests under way keep the policy
+    /// that they started with.
+    ///
+    /// - Returns: what is wrong with it; with an error among that, nothing has changed.
+    func applyPolicy(_ document: ConfigDocument) -> [Diagnostic] {
+        let result = SemanticConfig.decode(document, options: options.policyReading)
+        guard let config = result.value else { return result.diagnostics }
+        let endpoints = options.endpoints(config)
+        if endpoints.isEmpty { return result.diagnostics + [Self.noWorkers(options.config ?? "")] }
+        if !self.endpoints.contains(where: \.origin.isTLS), endpoints.contains(where: \.origin.isTLS) {
+            let problem = "names the first https backend: restart to load the certificates that it is verified by"
+            return result.diagnostics + [Diagnostic(.error, "\(options.config ?? ""): \(problem)", at: .unset)]
         }
+        let router = SemanticRouter(config, metrics: semanticMetrics)
+        Self.warnOfUnserved(router, endpoints, logger)
+        if options.staticBackends.isEmpty { pool.apply(endpoints) }
+        _ = semantic?.swap(router)
         return result.diagnostics
+    }
+
+    private static func noWorkers(_ path: String) -> Diagnostic {
+        let remedy = "give --static-backends, or `backend_refs` to the policy's models"
+        return Diagnostic(.error, "\(path): there is no worker: \(remedy)", at: .unset)
     }
 
     private func applyKeys(_ document: ConfigDocument) -> [Diagnostic] {
@@ -114,8 +143,8 @@ struct ReloadController: Sendable {
     }
 
     /// A policy that chooses what nobody serves is no mistake in itself (workers may come), but most often one.
-    private static func warnOfUnserved(_ router: SemanticRouter, _ options: ServeOptions, _ logger: Logger) {
-        let served = Set(options.staticModels)
+    private static func warnOfUnserved(_ router: SemanticRouter, _ endpoints: Set<Endpoint>, _ logger: Logger) {
+        let served = Set(endpoints.flatMap(\.models))
         for model in router.servedModelNames where !served.contains(model) {
             logger.warning("the policy may choose a model that no worker serves", metadata: ["model": "\(model)"])
         }

@@ -64,8 +64,18 @@ package struct ServeStack: Sendable {
         let inferenceMetrics = InferenceMetrics(registry: registry)
         let pool = WorkerPool(breaker: CircuitBreaker.Settings(), metrics: inferenceMetrics)
         inferenceMetrics.observe(pool, in: registry)
-        try await StaticSource(options.endpoints).watch { pool.apply($0) }
-        let clients = try await UpstreamClient.perLoop(of: group, settings: options.upstreamSettings())
+        let reload = try ReloadController(
+            options: options,
+            registry: registry,
+            semanticMetrics: SemanticMetrics(registry: registry),
+            pool: pool,
+            logger: logger
+        )
+        try await StaticSource(reload.endpoints).watch { pool.apply($0) }
+        let clients = try await UpstreamClient.perLoop(
+            of: group,
+            settings: options.upstreamSettings(needTLS: reload.endpoints.contains { $0.origin.isTLS })
+        )
         let inference = InferenceRouter(
             settings: options.dispatchSettings,
             policy: options.routingLogic.policy,
@@ -75,13 +85,6 @@ package struct ServeStack: Sendable {
             logger: logger
         )
 
-        let semanticMetrics = SemanticMetrics(registry: registry)
-        let reload = try ReloadController(
-            options: options,
-            registry: registry,
-            semanticMetrics: semanticMetrics,
-            logger: logger
-        )
         let gatewayMetrics = GatewayMetrics(registry: registry)
         var random = SystemRandomNumberGenerator()
         let drain = DrainState()
@@ -131,7 +134,8 @@ package struct ServeStack: Sendable {
                     service: AdminService(
                         version: Version.text,
                         isDraining: { drain.hasBegun },
-                        metricsPage: metricsPage
+                        metricsPage: metricsPage,
+                        evaluate: evaluator(reload.semantic, inference)
                     )
                 )
             } catch {
@@ -151,6 +155,33 @@ package struct ServeStack: Sendable {
             logger: logger,
             registry: registry
         )
+    }
+
+    private static func evaluator(
+        _ semantic: Live<SemanticRouter>?,
+        _ inference: InferenceRouter
+    ) -> AdminService.Evaluate? {
+        guard let semantic else { return nil }
+        return { body, query in evaluate(body, query, by: semantic.current, over: inference.pool.snapshot) }
+    }
+
+    /// `POST /api/v1/eval`, with errors in the shape of upstream's management API.
+    private static func evaluate(
+        _ body: ByteBuffer,
+        _ query: String,
+        by router: SemanticRouter,
+        over pool: PoolSnapshot
+    ) -> LocalResponse {
+        do throws(RouterError) {
+            let report = try router.evaluate(body: body, query: query) { pool.candidates(for: $0) != nil }
+            return .json(report.bytes)
+        } catch {
+            let fields: [(String, JSONFragment)] = [
+                ("code", "INVALID_INPUT"), ("message", JSONFragment(error.message)),
+                ("timestamp", JSONFragment("\(UTCTime.now())")),
+            ]
+            return .json(JSONFragment.object([("error", .object(fields))]).bytes, status: .badRequest)
+        }
     }
 
     /// Follows the configuration files until the task is cancelled.
@@ -192,7 +223,11 @@ private final class DrainState: Sendable {
 }
 
 extension ServeOptions {
-    var endpoints: Set<Endpoint> {
+    var policyReading: DecodingOptions { .policy(isStrict: isStrict) }
+
+    /// The workers that flags name, else those of the policy.
+    func endpoints(_ policy: SemanticConfig?) -> Set<Endpoint> {
+        if staticBackends.isEmpty { return policy?.endpoints ?? [] }
         var models: [Origin: [String]] = [:]
         for (index, url) in staticBackends.enumerated() {
             let origin = Origin(host: url.host, port: Int(url.port.number), isTLS: url.scheme == .https)
@@ -240,9 +275,9 @@ extension ServeOptions {
         return settings
     }
 
-    func upstreamSettings() throws(TLSError) -> UpstreamSettings {
+    func upstreamSettings(needTLS: Bool) throws(TLSError) -> UpstreamSettings {
         var settings = UpstreamSettings()
-        if staticBackends.contains(where: { $0.scheme == .https }) {
+        if needTLS {
             settings.tls = try .client(authorityFile: workerAuthorityPath)
         }
         return settings

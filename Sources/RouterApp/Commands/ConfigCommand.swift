@@ -1,18 +1,21 @@
 import ConfigKit
 import SemanticRouter
 
-/// `sextant config`: judges a policy file, prints the reference.
+/// `sextant config`: judges a policy file, explains it, prints the reference.
 struct ConfigCommand {
     private static let usage = """
-        usage: sextant config check FILE…      says everything that is wrong with policy files
-               sextant config reference        prints docs/configuration.md
-               sextant config metrics          prints docs/observability.md
-               sextant config schema           prints the policy file's JSON Schema
+        usage: sextant config check [--strict] FILE…   says everything that is wrong with policy files
+               sextant config explain --config FILE    shows how a request is routed, and why
+               sextant config reference                prints docs/configuration.md
+               sextant config metrics                  prints docs/observability.md
+               sextant config schema                   prints the policy file's JSON Schema
         """
 
     func run(_ arguments: [String]) -> Int32 {
+        let rest = Array(arguments.dropFirst())
         switch arguments.first {
-        case "check" where arguments.count > 1: return check(arguments.dropFirst())
+        case "check": return check(rest)
+        case "explain": return ExplainCommand().run(rest)
         case "reference": Console.print(Self.reference())
         case "metrics": Console.print(ObservabilityPage.text)
         case "schema": Console.print(ReferenceRenderer<SemanticConfig>().jsonSchema(title: "Sextant semantic policy"))
@@ -24,15 +27,23 @@ struct ConfigCommand {
         return 0
     }
 
-    private func check(_ paths: ArraySlice<String>) -> Int32 {
+    private func check(_ arguments: [String]) -> Int32 {
+        let isStrict = arguments.contains("--strict")
+        let paths = arguments.filter { $0 != "--strict" }
+        guard !paths.isEmpty, !paths.contains(where: { $0.hasPrefix("--") }) else {
+            Console.complain(Self.usage)
+            return 2
+        }
         var isSound = true
         for path in paths {
-            let result = SemanticConfig.load(path)
-            for diagnostic in result.diagnostics { Console.complain("\(diagnostic)") }
+            let result = SemanticConfig.load(path, options: .policy(isStrict: isStrict))
+            for line in result.diagnostics.condensedLines { Console.complain(line) }
             if result.value == nil {
                 isSound = false
             } else {
-                Console.print("\(path): good")
+                let count = result.warnings.count
+                let notes = count == 0 ? "" : ", with \(count) \(count == 1 ? "warning" : "warnings")"
+                Console.print("\(path): good\(notes)")
             }
         }
         return isSound ? 0 : 1
@@ -54,8 +65,9 @@ struct ConfigCommand {
 
         ## Policy file
 
-        The layout is vLLM Semantic Router's canonical v0.3. `sextant config check FILE` judges a file,
-        `sextant config schema` prints its JSON Schema.
+        The layout is vLLM Semantic Router's canonical v0.3; settings marked † are ours. `sextant config check FILE` judges
+        a file, `sextant config explain` shows how a request is routed and why, `sextant config schema` prints the JSON
+        Schema. What a file says without an effect is told by line; `--strict` makes that, and unknown keys, a mistake.
 
         \(ReferenceRenderer<SemanticConfig>().markdown(level: 3))
 
@@ -65,9 +77,31 @@ struct ConfigCommand {
 
         \(ReferenceRenderer<APIKeysFile>().markdown(level: 3))
 
+        ## Probes file
+
+        Named by `sextant eval --probes`: prompts with the decisions that they shall lead to, in upstream's layout.
+
+        \(ReferenceRenderer<ProbeFile>().markdown(level: 3))
+
+        ## Flags of `sextant config explain`
+
+        \(ExplainCommand.reader.markdown(level: 3))
+
+        ## Flags of `sextant eval`
+
+        \(EvalCommand.reader.markdown(level: 3))
+
         ## Flags of `sextant sim`
 
         \(SimCommand.reader.markdown(level: 3))
         """
+    }
+}
+
+extension DecodingOptions {
+    /// How a policy file is read: keys that nobody knows are told and passed over, so that a file of a later upstream
+    /// version loads.
+    static func policy(isStrict: Bool) -> DecodingOptions {
+        DecodingOptions(isStrict: isStrict, unknownKeys: isStrict ? .error : .warning)
     }
 }

@@ -19,7 +19,8 @@ package enum Sextant {
           gateway   OpenAI front end with semantic and worker routing in one process
           router    OpenAI reverse proxy over vLLM workers, with vllm-router's flags
           sim       simulated vLLM worker, for tests, demos and benchmarks
-          config    check FILE | reference: judge a policy file, print the reference
+          config    check | explain | reference: judge a policy file, show how a request is routed, print the reference
+          eval      judge a policy by prompts with expected decisions
 
         sextant COMMAND --help shows a command's flags.
         """
@@ -37,6 +38,7 @@ package enum Sextant {
         case "router": return await ServeCommand(kind: .router).run(rest)
         case "sim": return await SimCommand().run(rest)
         case "config": return ConfigCommand().run(rest)
+        case "eval": return EvalCommand().run(rest)
         case "--version", "-V":
             Console.print("sextant \(Version.text)")
             return 0

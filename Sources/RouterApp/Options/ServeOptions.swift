@@ -29,6 +29,7 @@ package struct ServeOptions: Configurable {
 
     // Policy
     package var config: String?
+    package var isStrict = false
 
     // Workers
     package var serviceDiscovery = Discovery.static
@@ -114,10 +115,16 @@ package struct ServeOptions: Configurable {
         }
         FieldGroup("Policy") {
             Field("config", \.config, "The semantic policy file (`gateway` only).", example: "policy.yaml")
+            Field("strict", \.isStrict, "Whether unknown keys, and settings without an effect, are mistakes.")
         }
         FieldGroup("Workers") {
             Field("service-discovery", \.serviceDiscovery, "Where workers come from.")
-            Field("static-backends", \.staticBackends, "URLs of the workers.", example: "http://10.0.0.1:8000")
+            Field(
+                "static-backends",
+                \.staticBackends,
+                "URLs of the workers. Default: the backends that the policy names.",
+                example: "http://10.0.0.1:8000"
+            )
             Field("static-models", \.staticModels, "The model that each worker serves, in the same order.")
             Field("static-aliases", \.staticAliases, "Further names of models.", example: "gpt-4:llama-3.1-70b")
             Field("worker-api-key", \.workerAPIKey, "What workers are shown in place of a client's key.")
@@ -167,7 +174,7 @@ package struct ServeOptions: Configurable {
 
     package func validate(_ report: inout ValidationReport) {
         if report.isSound("static-backends"), report.isSound("static-models") {
-            if staticBackends.isEmpty {
+            if staticBackends.isEmpty, config == nil {
                 report.error("name at least one worker, such as http://localhost:8000", at: "static-backends")
             } else if staticModels.count != staticBackends.count {
                 let counts = "\(staticModels.count) models for \(staticBackends.count) workers"
@@ -184,7 +191,9 @@ package struct ServeOptions: Configurable {
         for (index, alias) in staticAliases.enumerated() where !names.contains(alias.model) {
             report.unknown(alias.model, among: staticModels, at: "static-aliases", .index(index))
         }
-        if let model = defaultModel, !names.contains(model), !staticAliases.contains(where: { $0.alias == model }) {
+        if let model = defaultModel, !staticBackends.isEmpty, !names.contains(model),
+            !staticAliases.contains(where: { $0.alias == model })
+        {
             report.unknown(model, among: staticModels, at: "default-model")
         }
     }
