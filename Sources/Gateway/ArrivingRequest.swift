@@ -16,7 +16,8 @@ struct ArrivingRequest {
 
     /// Whether the client asked to be told how its request was routed.
     var wantsDebugHeaders: Bool {
-        head.headers.first(name: RoutingHeaders.debug)?.lowercased() == "true"
+        guard let value = head.headers.first(name: RoutingHeaders.debug) else { return false }
+        return value.filter { !$0.isWhitespace }.lowercased() == "true"
     }
 
     static let missingModel = RouterError(

@@ -1,4 +1,4 @@
-import ConfigKit
+package import ConfigKit
 package import HTTPTransport
 package import Instruments
 import Logging
@@ -90,6 +90,11 @@ package struct Stack: Sendable {
         try await clients.forEach { $0.closeIdleConnections() }
         await stack.shutdown()
         try result.get()
+    }
+
+    /// Puts a policy in force, as a change of its file does.
+    package func apply(policy yaml: String, transition: Duration) async -> [Diagnostic] {
+        await stack.apply(policy: ConfigDocument.parse(text: yaml, name: "policy.yaml"), transition: transition)
     }
 
     /// A request with a JSON body, and its whole answer.

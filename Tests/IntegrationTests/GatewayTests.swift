@@ -151,8 +151,8 @@ struct GatewayTests {
     func models() async throws {
         try await withGateway { stack, _ in
             let list = try ModelList(parsing: try await stack.get("/v1/models").body)
-            #expect(list.entries.prefix(2).map(\.id) == ["MoM", "auto"])
-            #expect(Set(list.entries.dropFirst(2).map(\.id)) == ["coder-served", "small"])
+            #expect(list.entries.prefix(3).map(\.id) == ["auto", "MoM", "vllm-sr/auto"])
+            #expect(Set(list.entries.dropFirst(3).map(\.id)) == ["coder-served", "small"])
         }
     }
 
@@ -241,6 +241,7 @@ struct GatewayTests {
                     workers: [.instant()],
                     options: {
                         $0.config = policy.path
+                        $0.isStrict = true
                         $0.apiKeysFile = keys.path
                     }
                 ) { _ in }

@@ -35,6 +35,60 @@ struct ProcessTests {
         }
     }
 
+    /// A folder of files of the test's own, removed afterwards.
+    private func withFiles(_ files: [String: String], _ body: (URL) async throws -> Void) async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "sextant-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for (name, text) in files {
+            try text.write(to: folder.appending(path: name), atomically: true, encoding: .utf8)
+        }
+        try await body(folder)
+    }
+
+    @Test("A policy is judged, explained and tried by probes from the command line", .enabled(if: binary != nil))
+    func policyTools() async throws {
+        let policy = """
+            version: v0.3
+            listeners: []
+            providers: {defaults: {default_model: small}, models: [{name: small}, {name: big}]}
+            routing:
+              signals: {keywords: [{name: proof, keywords: [prove]}]}
+              decisions: [{name: proofs, rules: {type: keyword, name: proof}, modelRefs: [{model: big}]}]
+            """
+        let probes = """
+            decisions:
+              - expected_decision: proofs
+                variants: [{query: prove it}, {id: other, query: tell me}]
+            """
+        let files = ["p.yaml": policy, "probes.yaml": probes, "r.json": #"{"model":"auto","messages":[]}"#]
+        try await withFiles(files) { folder in
+            let file = folder.appending(path: "p.yaml").path
+            let good = try await run("config", "check", file)
+            #expect(good.status == 0)
+            #expect(good.text.contains("p.yaml:2:1: warning: listeners: is not supported"))
+            #expect(good.text.contains("p.yaml: good, with 1 warning"))
+            #expect(try await run("config", "check", "--strict", file).status == 1)
+            let explained = try await run("config", "explain", "--config", file, "--prompt", "prove it")
+            #expect(explained.status == 0)
+            for part in [
+                "+ keyword:proof  confidence 1  found: prove", "=> proofs", #"~ model: "auto" -> "big""#,
+                "x-vsr-selected-decision: proofs", "providers.defaults.default_model = small (", "p.yaml:3:",
+                "global.stores.response_cache.similarity_threshold = 0.85 (default)",
+            ] {
+                #expect(explained.text.contains(part), "\(part) is missing in: \(explained.text)")
+            }
+            let request = folder.appending(path: "r.json").path
+            let empty = try await run("config", "explain", "--config", file, "--request", request)
+            #expect(empty.status == 0 && empty.text.contains("no decision: the default model"))
+            let set = folder.appending(path: "probes.yaml").path
+            let judged = try await run("eval", "--config", file, "--probes", set)
+            #expect(judged.status == 1)
+            #expect(judged.text.contains("proofs/other (settled by rules)"))
+            #expect(judged.text.contains("nothing was decided: its rule does not hold"))
+        }
+    }
+
     @Test(
         "Upstream flags without effect are accepted with a word about what happens instead",
         .enabled(if: binary != nil)

@@ -3,6 +3,27 @@ import HTTPTransport
 import InferenceRouter
 import SemanticRouter
 
+extension Set<Endpoint> {
+    /// These endpoints and `former` ones; of one address, the models of both.
+    func keeping(_ former: [Endpoint]) -> Set<Endpoint> {
+        var byURL = Dictionary(map { ($0.url, $0) }) { first, _ in first }
+        for endpoint in former {
+            guard let current = byURL[endpoint.url] else {
+                byURL[endpoint.url] = endpoint
+                continue
+            }
+            let more = endpoint.models.filter { !current.models.contains($0) }
+            guard !more.isEmpty else { continue }
+            byURL[endpoint.url] = Endpoint(
+                origin: current.origin,
+                models: current.models + more,
+                weights: endpoint.weights.merging(current.weights) { _, current in current }
+            )
+        }
+        return Set(byURL.values)
+    }
+}
+
 extension SemanticConfig {
     /// The workers that the policy names: every backend of every model, with the model's adapters.
     var endpoints: Set<Endpoint> {

@@ -77,7 +77,7 @@ struct ReloadController: Sendable {
     func run() async {
         await withTaskGroup { group in
             if let path = options.config {
-                group.addTask { await watch(path) { applyPolicy($0) } }
+                group.addTask { await watch(path) { await applyPolicy($0) } }
             }
             if let path = options.apiKeysFile {
                 group.addTask { await watch(path) { applyKeys($0) } }
@@ -85,12 +85,12 @@ struct ReloadController: Sendable {
         }
     }
 
-    private func watch(_ path: String, apply: @Sendable (ConfigDocument) -> [Diagnostic]) async {
+    private func watch(_ path: String, apply: @Sendable (ConfigDocument) async -> [Diagnostic]) async {
         await ConfigWatcher(paths: [path], inForce: inForce[path].map { [$0] }).run { event in
             switch event {
             case .changed(let files):
                 guard let file = files.first else { return }
-                let diagnostics = apply(file.document())
+                let diagnostics = await apply(file.document())
                 let isRejected = diagnostics.contains { $0.severity == .error }
                 reloads.with(path, isRejected ? "rejected" : "applied").increment()
                 Self.log(diagnostics, to: logger)
@@ -108,8 +108,10 @@ struct ReloadController: Sendable {
     /// Puts a policy in force, with the workers that it names where flags name none. Requests under way keep the policy
     /// that they started with.
     ///
+    /// - Parameter transition: how long former workers stay: a request that was given to the former policy a moment ago
+    ///   still finds the worker that it names.
     /// - Returns: what is wrong with it; with an error among that, nothing has changed.
-    func applyPolicy(_ document: ConfigDocument) -> [Diagnostic] {
+    func applyPolicy(_ document: ConfigDocument, transition: Duration = .seconds(1)) async -> [Diagnostic] {
         let result = SemanticConfig.decode(document, options: options.policyReading)
         guard let config = result.value else { return result.diagnostics }
         let endpoints = options.endpoints(config)
@@ -120,8 +122,13 @@ struct ReloadController: Sendable {
         }
         let router = SemanticRouter(config, metrics: semanticMetrics)
         Self.warnOfUnserved(router, endpoints, logger)
-        if options.staticBackends.isEmpty { pool.apply(endpoints) }
-        _ = semantic?.swap(router)
+        let changesWorkers = options.staticBackends.isEmpty
+        if changesWorkers { pool.apply(endpoints.keeping(pool.snapshot.workers.map(\.endpoint))) }
+        semantic?.swap(router)
+        if changesWorkers {
+            try? await Task.sleep(for: transition)
+            pool.apply(endpoints)
+        }
         return result.diagnostics
     }
 

@@ -1,5 +1,5 @@
 import AdminAPI
-import ConfigKit
+package import ConfigKit
 import Gateway
 import HTTPTransport
 import InferenceRouter
@@ -182,6 +182,14 @@ package struct ServeStack: Sendable {
             ]
             return .json(JSONFragment.object([("error", .object(fields))]).bytes, status: .badRequest)
         }
+    }
+
+    /// Puts a policy in force, as a change of its file does.
+    ///
+    /// - Parameter transition: how long former workers stay.
+    /// - Returns: what is wrong with it; with an error among that, nothing has changed.
+    package func apply(policy document: ConfigDocument, transition: Duration = .seconds(1)) async -> [Diagnostic] {
+        await reload.applyPolicy(document, transition: transition)
     }
 
     /// Follows the configuration files until the task is cancelled.
