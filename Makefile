@@ -5,7 +5,7 @@ BINARY := .build/release/sextant
 SOCKETS := ^(HTTPTransportTests|SimWorkerTests|IntegrationTests)\.
 FUZZ_DOCUMENTS ?= 10000000
 
-.PHONY: help build test demo bench bench-sustained fuzz docs format check clean
+.PHONY: help build test demo bench bench-sustained bench-policy fuzz docs format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -37,6 +37,10 @@ bench: build ## Measure Sextant beside nginx and vllm-router; write docs/perform
 bench-sustained: build ## Five minutes at the highest rate
 	scripts/install-packages wrk
 	Benchmarks/run.py --sustained 300 --markdown
+
+bench-policy: build ## What a policy adds to a request
+	scripts/install-packages wrk
+	Benchmarks/run.py --policy --markdown
 
 fuzz: build ## Compare the JSON scanner with Foundation on ten million documents
 	SEXTANT_FUZZ_DOCUMENTS=$(FUZZ_DOCUMENTS) swift test $(SWIFT_FLAGS) --skip-build --filter JSONFuzzTests

@@ -3,6 +3,7 @@
 
     make build && Benchmarks/run.py                       every figure, about fifteen minutes
     Benchmarks/run.py --quick --only direct,nginx         a first look
+    Benchmarks/run.py --policy                            what a policy adds to a request
     Benchmarks/run.py --sustained 300                     one subject at its highest rate for five minutes
 
 The subjects stand side by side before the same fixed upstream and take turns, so that a ratio between two rows is of
@@ -23,9 +24,9 @@ from harness import report
 from harness.load import Load
 from harness.report import Machine, Results, SubjectFigures
 from harness.stage import Running, Stage, say
-from harness.subjects import DIRECT, ROOT, Subject, all_subjects, extra
+from harness.subjects import DIRECT, ROOT, Subject, all_subjects, extra, policy_subjects
 from harness.sustained import sustain
-from harness.workloads import WORKLOADS, Workload
+from harness.workloads import POLICY_WORKLOADS, WORKLOADS, Workload
 
 CONNECTIONS = [1, 16, 256]
 WARM_UP_SECONDS = 1
@@ -74,7 +75,8 @@ def compare(options: argparse.Namespace, stage: Stage, load: Load, subjects: "li
     if options.json:
         options.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
     if options.markdown:
-        report.replace_block(ROOT / "docs" / "performance.md", "bench", report.as_markdown(lines, tables))
+        block = "policy" if options.policy else "bench"
+        report.replace_block(ROOT / "docs" / "performance.md", block, report.as_markdown(lines, tables))
     for subject, errors in results.failures.items():
         say(f"{subject}: {errors} requests failed")
     return 1 if results.failures else 0
@@ -82,7 +84,8 @@ def compare(options: argparse.Namespace, stage: Stage, load: Load, subjects: "li
 
 def choose_subjects(options: argparse.Namespace) -> "tuple[list[Subject], dict[str, str]]":
     """The subjects to measure, and why others are left out. One that was asked for by name must be there."""
-    known = all_subjects(options.sextant) + [extra(specification) for specification in options.extra]
+    ours = policy_subjects if options.policy else all_subjects
+    known = ours(options.sextant) + [extra(specification) for specification in options.extra]
     names = [subject.name for subject in known]
     for name in options.only or []:
         if name not in names:
@@ -101,7 +104,7 @@ def parse_arguments() -> argparse.Namespace:
         return text.split(",")
 
     def workloads(text: str) -> "list[Workload]":
-        by_name = {workload.name: workload for workload in WORKLOADS}
+        by_name = {workload.name: workload for workload in [*WORKLOADS, *POLICY_WORKLOADS]}
         unknown = [name for name in names(text) if name not in by_name]
         if unknown:
             raise argparse.ArgumentTypeError(f"{unknown[0]} is none of {', '.join(by_name)}")
@@ -126,6 +129,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--quick", action="store_true", help="1 s and 1 round: shows that it works, no more")
     add("--json", type=Path, metavar="FILE", help="write every sample")
     add("--markdown", action="store_true", help="put the tables into docs/performance.md")
+    add("--policy", action="store_true", help="measure a policy that decides beside the same proxy without one")
     add("--sustained", type=int, metavar="SECONDS", help="load one subject for so long, and watch its memory")
     add("--rate", type=float, metavar="RPS", help="with --sustained: requests per second, default as many as it can")
     add("--min-requests", type=int, default=1_000_000, metavar="N",
@@ -137,6 +141,9 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--rate goes with --sustained")
     if min(options.duration, options.rounds, options.sustained or 1, *(options.connections or [1])) < 1:
         parser.error("durations, rounds and connections start at 1")
+    if options.policy:
+        options.workloads = options.workloads or POLICY_WORKLOADS
+        options.connections = options.connections or [16]
     options.workloads = options.workloads or (WORKLOADS[:1] if options.sustained else WORKLOADS)
     options.connections = options.connections or ([64] if options.sustained else CONNECTIONS)
     return options

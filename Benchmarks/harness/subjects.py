@@ -143,6 +143,64 @@ def sextant_router(binary: Path, name: str, note: str, *options: str) -> Subject
     return Subject(name, note, command, lambda: _output([str(binary), "--version"]), missing)
 
 
+#: The size of the policy under measurement: a large one, by what operators write.
+POLICY_DECISIONS = 20
+POLICY_KEYWORDS = 200
+
+
+def policy_text(upstream_port: int) -> str:
+    """A policy that asks `MODEL` to choose. Its keywords are in no workload but for one, in the last decision's rule."""
+    each = POLICY_KEYWORDS // POLICY_DECISIONS
+    lines = [
+        "version: v0.3",
+        "providers:",
+        "  defaults: {default_model: small}",
+        "  models:",
+        f"    - {{name: small, backend_refs: [{{endpoint: '127.0.0.1:{upstream_port}'}}]}}",
+        f"    - {{name: large, backend_refs: [{{endpoint: '127.0.0.1:{upstream_port}'}}]}}",
+        "routing:",
+        "  signals:",
+        "    keywords:",
+    ]
+    for number in range(POLICY_DECISIONS):
+        words = [f"subject{number}", f"stack trace {number}"] + [f"keyword{number}x{one}" for one in range(each - 3)]
+        words.append("lamp" if number == POLICY_DECISIONS - 1 else f"topic {number}")
+        lines.append(f"      - {{name: words{number}, keywords: [{', '.join(words)}]}}")
+    lines += ["    context: [{name: long, min_tokens: 32K}]", "  decisions:"]
+    for number in range(POLICY_DECISIONS):
+        rule = (
+            f"{{operator: AND, conditions: [{{type: keyword, name: words{number}}}, "
+            "{operator: NOT, conditions: [{type: context, name: long}]}]}"
+        )
+        lines.append(f"    - {{name: decision{number}, priority: {number}, rules: {rule}, modelRefs: [{{model: large}}]}}")
+    lines.append(f"global: {{router: {{auto_model_names: [{MODEL}]}}}}")
+    return "\n".join(lines) + "\n"
+
+
+def sextant_policy(binary: Path) -> Subject:
+    """The gateway with a policy that decides every request, in one event loop."""
+
+    def command(place: Place) -> list[str]:
+        policy = place.directory / "policy.yaml"
+        policy.write_text(policy_text(place.upstream_port))
+        return [
+            str(binary),
+            "gateway",
+            *("--host", "127.0.0.1", "--port", str(place.port), "--admin-port", str(free_port())),
+            *("--config", str(policy), "--threads", "1", "--log-level", "warning"),
+        ]
+
+    missing = None if os.access(binary, os.X_OK) else "run: make build, or name the binary with --sextant PATH"
+    note = f"1 event loop, {POLICY_DECISIONS} decisions with {POLICY_KEYWORDS} keywords"
+    return Subject("sextant-policy-1", note, command, lambda: _output([str(binary), "--version"]), missing)
+
+
+def policy_subjects(sextant: Path) -> list[Subject]:
+    """A policy that decides, beside the same proxy without one."""
+    note = "1 event loop, no policy"
+    return [sextant_router(sextant, "sextant-router-1", note, "--threads", "1"), sextant_policy(sextant)]
+
+
 def extra(specification: str) -> Subject:
     """A subject from the command line: NAME=COMMAND, where {port} and {upstream} stand for the two ports."""
     name, separator, template = specification.partition("=")

@@ -96,3 +96,9 @@ WORKLOADS = [
     Workload("chat-16k", "Chat, 16 KB request", "requests", chat_body(16 * 1024, stream=False), streams=False),
     Workload("sse", f"Chat, streamed answer of {STREAM_CHUNKS} chunks", "streams", chat_body(1024, True), streams=True),
 ]
+
+#: For what a policy costs: its cost grows with the prompt.
+POLICY_WORKLOADS = [
+    *WORKLOADS[:2],
+    Workload("chat-64k", "Chat, 64 KB request", "requests", chat_body(64 * 1024, stream=False), streams=False),
+]

@@ -1,5 +1,11 @@
 package import NIOCore
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 // MARK: - Numbers
 
 extension JSONValue {
@@ -79,6 +85,19 @@ extension JSONValue {
     }
 
     /// Appends the string's text, escapes decoded, as UTF-8. Appends nothing for other kinds.
+    package func appendText(to text: inout [UInt8]) {
+        guard kind == .string else { return }
+        storage.withBytes(of: index) { quoted in
+            let bytes = UnsafeRawBufferPointer(rebasing: quoted[1..<(quoted.count - 1)])
+            guard node.flag else { return text.append(contentsOf: bytes) }
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: bytes.count) { decoded in
+                let count = JSONEscapes.decode(bytes, into: decoded)
+                text.append(contentsOf: decoded[..<count])
+            }
+        }
+    }
+
+    /// Appends the string's text, escapes decoded, as UTF-8. Appends nothing for other kinds.
     package func appendText(to buffer: inout ByteBuffer) {
         guard kind == .string else { return }
         storage.withBytes(of: index) { quoted in
@@ -128,11 +147,12 @@ enum JSONEscapes {
         var read = 0
         var written = 0
         while read < content.count {
-            let byte = content[read]
-            guard byte == UInt8(ascii: "\\") else {
-                target[written] = byte
-                read += 1
-                written += 1
+            guard content[read] == UInt8(ascii: "\\") else {
+                let run = plainRun(content, from: read)
+                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(target)[written...])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: content[read..<(read + run)]))
+                read += run
+                written += run
                 continue
             }
             guard content[read + 1] == UInt8(ascii: "u") else {
@@ -153,14 +173,23 @@ enum JSONEscapes {
         return written
     }
 
+    /// How many bytes from `start` on come before the next escape.
+    private static func plainRun(_ content: UnsafeRawBufferPointer, from start: Int) -> Int {
+        guard let base = content.baseAddress,
+            let hit = memchr(base + start, Int32(UInt8(ascii: "\\")), content.count - start)
+        else { return content.count - start }
+        return UnsafeRawPointer(hit) - (base + start)
+    }
+
     /// The length of what `decode` writes.
     static func decodedCount(_ content: UnsafeRawBufferPointer) -> Int {
         var read = 0
         var count = 0
         while read < content.count {
             guard content[read] == UInt8(ascii: "\\") else {
-                read += 1
-                count += 1
+                let run = plainRun(content, from: read)
+                read += run
+                count += run
                 continue
             }
             guard content[read + 1] == UInt8(ascii: "u") else {

@@ -79,6 +79,16 @@ package struct TextContent: Sendable {
         return texts.filter { $0.turn == last.turn && $0.role == .user && $0.isContent }
     }
 
+    /// As `lastUserText`, in UTF-8.
+    package var lastUserBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        for (index, part) in lastUserParts.enumerated() {
+            if index > 0 { bytes.append(0x0A) }
+            part.text.appendText(to: &bytes)
+        }
+        return bytes
+    }
+
     /// What the user said in their last turn; its parts are joined by line breaks, as vLLM's chat templates do.
     package var lastUserText: String? {
         let parts = lastUserParts

@@ -1,4 +1,5 @@
 package import OpenAIWire
+import TextMatching
 
 /// What signals read of a request: its text, decoded once, and facts about it.
 package struct Prompt: Sendable {
@@ -38,20 +39,14 @@ package struct Prompt: Sendable {
     ) throws(RouterError) {
         self.patternSteps = patternSteps
         let content = try request.content()
-        let user = content.lastUserText
-        let text = user.flatMap { $0.isEmpty ? nil : $0 } ?? content.otherText
+        let user = content.lastUserBytes
         conversation = ConversationFacts(request)
         tokens = TokenEstimate.tokens(of: content, conversation)
         metadata = request.root["metadata"].flatMap { $0.isObject ? $0 : nil }
         self.identity = identity
-        userTextBytes = user?.utf8.count ?? 0
-        let bytes = Array(text.utf8)
-        self.text = Self.window(Self.windowBytes, of: bytes)
-        if self.text.allSatisfy({ $0 < 0x80 }) {
-            lowercasedText = self.text.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
-        } else {
-            lowercasedText = Array(String(decoding: self.text, as: UTF8.self).lowercased().utf8)
-        }
+        userTextBytes = user.count
+        text = Self.window(Self.windowBytes, of: user.isEmpty ? content.otherBytes : user)
+        lowercasedText = Lowercasing.lowercased(text)
         closeText = Self.window(Self.closeBytes, of: lowercasedText)
     }
 
@@ -68,11 +63,13 @@ package struct Prompt: Sendable {
 
 extension TextContent {
     /// Instructions and answers, for a request in which the user says nothing: upstream reads them instead.
-    fileprivate var otherText: String {
-        texts.filter { part in
-            part.isContent && [.system, .developer, .assistant].contains(part.role)
+    fileprivate var otherBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        for part in texts where part.isContent && [.system, .developer, .assistant].contains(part.role) {
+            if !bytes.isEmpty { bytes.append(0x20) }
+            part.text.appendText(to: &bytes)
         }
-        .compactMap(\.text.string).joined(separator: " ")
+        return bytes
     }
 }
 
