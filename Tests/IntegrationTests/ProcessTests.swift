@@ -46,6 +46,17 @@ struct ProcessTests {
         try await body(folder)
     }
 
+    @Test("The example policy is sound, and its probes lead where they say", .enabled(if: binary != nil))
+    func examplePolicy() async throws {
+        let folder = URL(filePath: #filePath).appending(path: "../../../examples/policy").standardized
+        let policy = folder.appending(path: "policy.yaml").path
+        let checked = try await run("config", "check", "--strict", policy)
+        #expect(checked.status == 0, "\(checked.text)")
+        let probes = folder.appending(path: "probes.yaml").path
+        let judged = try await run("eval", "--config", policy, "--probes", probes)
+        #expect(judged.status == 0, "\(judged.text)")
+    }
+
     @Test("A policy is judged, explained and tried by probes from the command line", .enabled(if: binary != nil))
     func policyTools() async throws {
         let policy = """
