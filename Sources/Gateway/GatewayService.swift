@@ -104,9 +104,11 @@ package struct GatewayService: HTTPService {
         guard let semantic else {
             return try arriving.proxied(text.document, model: text.model, inference: inference, settings: settings)
         }
+        // The policy first: a reload lets workers in before it puts the policy in force that names them.
+        let router = semantic.current
         let pool = inference.pool.snapshot
         let inbound = InboundRequest(text, identity: arriving.identity, wantsDebugHeaders: arriving.wantsDebugHeaders)
-        switch semantic.current.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }) {
+        switch router.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }) {
         case .bypass(let reason):
             // Who asks for a choice and gets none is answered by the inference router's own default.
             let model = reason == .explicitModel ? text.model : InferenceRouter.automaticName

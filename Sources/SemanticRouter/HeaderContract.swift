@@ -11,8 +11,8 @@ struct HeaderContract: Sendable {
         let evaluation: RoutingProfile.Evaluation?
         /// How many tokens the request was taken to have.
         let tokens: Int
-        /// The chosen model's name in the policy.
-        let model: String
+        /// The chosen model's name in the policy; nil where no model answers.
+        let model: String?
         var algorithm: String
         var usesReasoning = false
         var injectedSystemPrompt = false
@@ -28,9 +28,10 @@ struct HeaderContract: Sendable {
 
     func headers(_ facts: Facts, path: ResponsePath, debug: Bool) -> AnswerHeaders {
         var headers = AnswerHeaders()
+        let details = version == .full || debug || hasAliases ? details(facts) : []
         switch version {
         case .full:
-            headers.onSuccess = details(facts)
+            headers.onSuccess = details
         case .keystones:
             headers.always = [
                 (RoutingHeaders.schemaVersion, "2"),
@@ -39,18 +40,20 @@ struct HeaderContract: Sendable {
             headers.onSuccess = keystones(facts)
             if debug {
                 let told = Set(headers.onSuccess.map(\.name))
-                headers.onSuccess += details(facts).filter { !told.contains($0.name) }
+                headers.onSuccess += details.filter { !told.contains($0.name) }
             }
         }
         if hasAliases {
             for (alias, name) in RoutingHeaders.aliases {
-                let fields = version == .full ? headers.onSuccess : details(facts)
-                guard let field = fields.first(where: { $0.name == name }) else { continue }
+                guard let field = details.first(where: { $0.name == name }) else { continue }
                 headers.onSuccess.append((alias, field.value))
             }
         }
         return headers
     }
+
+    /// Bytes of a list of signals; names beyond are left out.
+    private static let longestList = 4096
 
     private func keystones(_ facts: Facts) -> [AnswerHeaders.Field] {
         var fields: [AnswerHeaders.Field] = []
@@ -60,7 +63,7 @@ struct HeaderContract: Sendable {
             fields.append((RoutingHeaders.selectedConfidence, Self.fourDigits(match.confidence)))
         }
         if facts.isAutomatic { fields.append((RoutingHeaders.selectedAlgorithm, facts.algorithm)) }
-        fields.append((RoutingHeaders.selectedModel, facts.model))
+        if let model = facts.model { fields.append((RoutingHeaders.selectedModel, model)) }
         return fields
     }
 
@@ -71,13 +74,15 @@ struct HeaderContract: Sendable {
         if let category = decision?.category { fields.append((RoutingHeaders.selectedCategory, category)) }
         if let decision { fields.append((RoutingHeaders.selectedDecision, decision.name)) }
         fields.append((RoutingHeaders.selectedReasoning, facts.usesReasoning ? "on" : "off"))
-        fields.append((RoutingHeaders.selectedModel, facts.model))
+        if let model = facts.model { fields.append((RoutingHeaders.selectedModel, model)) }
         fields.append((RoutingHeaders.injectedSystemPrompt, facts.injectedSystemPrompt ? "true" : "false"))
         guard let evaluation = facts.evaluation else { return fields }
         var found: [(SignalType, String)] = []
         for (position, reading) in evaluation.signals.readings.enumerated() where reading.isPresent {
             let id = facts.profile.table.ids[position]
             if let last = found.last, last.0 == id.type {
+                // What many proxies take for a header at most is 8 KiB.
+                guard last.1.utf8.count + id.name.utf8.count < Self.longestList else { continue }
                 found[found.count - 1].1 += ",\(id.name)"
             } else {
                 found.append((id.type, id.name))

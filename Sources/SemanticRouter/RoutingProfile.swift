@@ -22,7 +22,12 @@ package struct RoutingProfile: Sendable {
 
     /// Reads the request's signals and decides. Pure and bounded.
     package func evaluate(_ prompt: Prompt) -> Evaluation {
-        var signals = table.evaluate(prompt)
+        conclude(table.evaluate(prompt))
+    }
+
+    /// What follows from the signals as they were evaluated.
+    func conclude(_ evaluated: SignalSet) -> Evaluation {
+        var signals = evaluated
         let scores = projections.apply(to: &signals)
         return Evaluation(signals: signals, scores: scores, match: engine.decide(signals))
     }
@@ -72,7 +77,7 @@ package struct Decision: Sendable {
         signals = config.rules.signals.compactMap(table.position).filter { seen.insert($0).inserted }
         enrichment = Enrichment(plugins: config.plugins)
         candidates = config.modelRefs.map { reference in
-            let model = models[reference.selectedName] ?? models[reference.model]
+            let model = models[reference.model]
             return Candidate(
                 name: reference.selectedName,
                 servedName: reference.loraName ?? model?.servedName ?? reference.model,

@@ -69,14 +69,13 @@ package struct SemanticRouter: Sendable {
     ///   something else to choose.
     package func routeNow(_ request: InboundRequest, isServed: (String) -> Bool) -> RoutingOutcome {
         let judgement: Judgement
-        if let profile = profile(for: request.text.model) {
+        guard let asked = request.text.model else { return bypass(.explicitModel) }
+        if let profile = profile(for: asked) {
             judgement = judge(request, profile)
             if case .unreadable = judgement { metrics.countBypass(.unreadable) }
         } else {
-            guard judgesExplicitModels || models[request.text.model ?? ""] != nil else {
-                return bypass(.explicitModel)
-            }
-            return routeExplicit(request, isServed: isServed)
+            guard judgesExplicitModels || models[asked] != nil else { return bypass(.explicitModel) }
+            return routeExplicit(request, asked, isServed: isServed)
         }
         return choose(request, judgement, isServed: isServed)
     }
@@ -165,8 +164,11 @@ package struct SemanticRouter: Sendable {
 
     /// A request that names its model: it keeps it, under the name that workers serve it by, and only those plugins act
     /// that the policy lets act on such requests.
-    private func routeExplicit(_ request: InboundRequest, isServed: (String) -> Bool) -> RoutingOutcome {
-        let asked = request.text.model ?? ""
+    private func routeExplicit(
+        _ request: InboundRequest,
+        _ asked: String,
+        isServed: (String) -> Bool
+    ) -> RoutingOutcome {
         let judgement = judgesExplicitModels ? judge(request, profiles[0]) : .unreadable(profiles[0])
         let plugins = config.global.router.explicitModelPlugins
         var edits = RequestEdits()
@@ -216,11 +218,11 @@ package struct SemanticRouter: Sendable {
             profile: judgement.profile,
             evaluation: judgement.evaluation,
             tokens: judgement.tokens,
-            model: "router",
+            model: nil,
             algorithm: "fast_response"
         )
         let headers = contract.headers(facts, path: .fastResponse, debug: request.wantsDebugHeaders)
-        response.add((headers.always + headers.onSuccess).filter { $0.name != RoutingHeaders.selectedModel })
+        response.add(headers.always + (response.statusCode < 300 ? headers.onSuccess : []))
         response.add([(RoutingHeaders.fastResponse, "true")])
         return .respond(response)
     }

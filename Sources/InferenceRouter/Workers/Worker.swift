@@ -6,57 +6,71 @@ import Synchronization
 package final class Worker: Sendable {
     package let endpoint: Endpoint
     let metrics: WorkerMetrics
-    private let running = Atomic<Int>(0)
-    private let breaker: Mutex<CircuitBreaker>
-    /// True while the breaker has something to remember: a healthy worker's requests never take the lock.
-    private let isSuspect = Atomic<Bool>(false)
+    private let state: State
+
+    /// What is remembered of an address, whatever it serves.
+    private final class State: Sendable {
+        let running = Atomic<Int>(0)
+        let breaker: Mutex<CircuitBreaker>
+        /// True while the breaker has something to remember: a healthy worker's requests never take the lock.
+        let isSuspect = Atomic<Bool>(false)
+
+        init(_ settings: CircuitBreaker.Settings) { breaker = Mutex(CircuitBreaker(settings)) }
+    }
 
     init(endpoint: Endpoint, breaker settings: CircuitBreaker.Settings, metrics: WorkerMetrics) {
         self.endpoint = endpoint
         self.metrics = metrics
-        breaker = Mutex(CircuitBreaker(settings))
+        state = State(settings)
+    }
+
+    /// The same worker, serving something else.
+    init(_ former: Worker, as endpoint: Endpoint) {
+        self.endpoint = endpoint
+        metrics = former.metrics
+        state = former.state
     }
 
     /// Requests that this router has under way there.
-    package var inFlight: Int { running.load(ordering: .relaxed) }
+    package var inFlight: Int { state.running.load(ordering: .relaxed) }
 
     /// Whether passive health lets requests through: false while the breaker is open.
     package func isHealthy(at now: MonotonicTime) -> Bool {
-        guard isSuspect.load(ordering: .relaxed) else { return true }
-        return breaker.withLock { $0.wouldAllow(at: now) }
+        guard state.isSuspect.load(ordering: .relaxed) else { return true }
+        return state.breaker.withLock { $0.wouldAllow(at: now) }
     }
 
     /// Takes a request's place, and a half-open breaker's one probe: true if the request has become it.
     func begin(at now: MonotonicTime) -> Bool {
-        running.add(1, ordering: .relaxed)
-        guard isSuspect.load(ordering: .relaxed) else { return false }
-        return breaker.withLock { $0.allow(at: now) && $0.state(at: now) == .halfOpen }
+        state.running.add(1, ordering: .relaxed)
+        guard state.isSuspect.load(ordering: .relaxed) else { return false }
+        return state.breaker.withLock { $0.allow(at: now) && $0.state(at: now) == .halfOpen }
     }
 
     func end() {
-        running.subtract(1, ordering: .relaxed)
+        state.running.subtract(1, ordering: .relaxed)
     }
 
     /// An answer's head has come: the worker is there.
     package func answered() {
-        guard isSuspect.load(ordering: .relaxed) else { return }
-        breaker.withLock { breaker in
+        guard state.isSuspect.load(ordering: .relaxed) else { return }
+        state.breaker.withLock { breaker in
             breaker.succeeded()
-            isSuspect.store(false, ordering: .relaxed)
+            state.isSuspect.store(false, ordering: .relaxed)
         }
     }
 
     /// The worker could not be reached or broke off before an answer.
     package func failedToAnswer(at now: MonotonicTime) {
-        breaker.withLock { breaker in
-            isSuspect.store(true, ordering: .relaxed)
+        state.breaker.withLock { breaker in
+            state.isSuspect.store(true, ordering: .relaxed)
             breaker.failed(at: now)
         }
     }
 
     /// The probe ended without telling anything about the worker (the client went away).
     func abandonedProbe() {
-        breaker.withLock { $0.abandoned() }
+        state.breaker.withLock { $0.abandoned() }
     }
 }
 

@@ -15,18 +15,18 @@ package final class WorkerPool: Sendable {
 
     package var snapshot: PoolSnapshot { current.withLock { $0 } }
 
-    /// Replaces the set of endpoints. A worker whose endpoint is unchanged keeps its state.
+    /// Replaces the set of endpoints. A worker whose address is unchanged keeps its state.
     package func apply(_ endpoints: Set<Endpoint>) {
         current.withLock { snapshot in
-            var kept: [Endpoint: Worker] = [:]
-            for worker in snapshot.workers { kept[worker.endpoint] = worker }
+            var former: [String: Worker] = [:]
+            for worker in snapshot.workers { former[worker.endpoint.url] = worker }
             let workers = endpoints.map { endpoint in
-                kept.removeValue(forKey: endpoint)
-                    ?? Worker(endpoint: endpoint, breaker: breaker, metrics: metrics.worker(endpoint))
+                guard let worker = former.removeValue(forKey: endpoint.url) else {
+                    return Worker(endpoint: endpoint, breaker: breaker, metrics: metrics.worker(endpoint))
+                }
+                return worker.endpoint == endpoint ? worker : Worker(worker, as: endpoint)
             }
-            for gone in kept.values where !endpoints.contains(where: { $0.url == gone.endpoint.url }) {
-                metrics.remove(gone.endpoint)
-            }
+            for gone in former.values { metrics.remove(gone.endpoint) }
             snapshot = PoolSnapshot(workers: workers, known: snapshot.knownModels)
         }
     }
@@ -95,15 +95,18 @@ package final class Candidates: Sendable {
         schedule = Set(weights).count > 1 ? Self.schedule(weights) : nil
     }
 
-    /// 100 turns: shares are kept to a percent.
-    private static let turns = 100
+    /// Shares are kept to a percent, and 10,000 turns take 80 KB.
+    private static let turns = 100...10_000
 
     /// Turns spread evenly, by the smooth weighted round robin of nginx's `ngx_http_upstream_round_robin`: everybody
     /// gains their weight, the one who has gained most gets the turn and pays the sum.
     private static func schedule(_ weights: [Double]) -> [Int] {
         let sum = weights.reduce(0, +)
+        let lightest = weights.min() ?? 1
+        let wanted = (sum / lightest).rounded(.up)
+        let turns = wanted < Double(turns.upperBound) ? max(turns.lowerBound, Int(wanted)) : turns.upperBound
         var gains = weights.map { _ in 0.0 }
-        return (0..<turns).map { _ in
+        let schedule = (0..<turns).map { _ in
             var best = 0
             for index in weights.indices {
                 gains[index] += weights[index]
@@ -112,5 +115,8 @@ package final class Candidates: Sendable {
             gains[best] -= sum
             return best
         }
+        // Whoever is too light for a turn has one all the same.
+        let served = Set(schedule)
+        return schedule + weights.indices.filter { !served.contains($0) }
     }
 }

@@ -6,6 +6,9 @@ package struct JSONRequest: Sendable {
     /// The model asked for; nil when the request names none.
     package let model: String?
 
+    /// No API has more than a hundred parameters. Looking for one costs a step for each that there is.
+    private static let mostMembers = 4096
+
     /// - Throws: `.invalidJSON` for bytes that are no JSON, `.bodyTooLarge` over the limit, `.invalidRequest` when the
     ///   body is no object or `model` no string. Messages never quote the body.
     package init(body: ByteBuffer, limits: JSONLimits = .standard) throws(RouterError) {
@@ -19,6 +22,9 @@ package struct JSONRequest: Sendable {
         }
         let root = document.root
         guard root.isObject else { throw .invalidRequest("the request body must be a JSON object") }
+        guard root.members.lazy.dropFirst(Self.mostMembers).first(where: { _ in true }) == nil else {
+            throw .invalidRequest("the request body has more than \(Self.mostMembers) members")
+        }
         model = try root.optionalString("model")
     }
 }

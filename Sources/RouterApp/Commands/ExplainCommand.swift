@@ -22,7 +22,9 @@ struct ExplainCommand {
             Field("config", \.config, "The policy file.", example: "policy.yaml").required()
             Field("prompt", \.prompt, "What the user says.").verbatim()
             Field("request", \.request, "A file with the body of a request, in place of a prompt.")
-            Field("path", \.path, "The path that the request goes to.").check("must be a path that carries text") {
+            Field("path", \.path, "The path that the body of --request goes to.").check(
+                "must be a path that carries text"
+            ) {
                 TextEndpoint(path: $0) != nil
             }
             Field("model", \.model, "The model that the prompt asks for. Default: one that asks for a choice.")
@@ -34,6 +36,7 @@ struct ExplainCommand {
 
         func validate(_ report: inout ValidationReport) {
             if prompt != nil, request != nil { report.error("goes without --request", at: "prompt") }
+            if request == nil, report.isWritten("path") { report.error("goes with --request", at: "path") }
         }
     }
 

@@ -19,7 +19,7 @@ package enum Sextant {
           gateway   OpenAI front end with semantic and worker routing in one process
           router    OpenAI reverse proxy over vLLM workers, with vllm-router's flags
           sim       simulated vLLM worker, for tests, demos and benchmarks
-          config    check | explain | reference: judge a policy file, show how a request is routed, print the reference
+          config    check | explain | reference | metrics | schema: judge and explain a policy file, print references
           eval      judge a policy by prompts with expected decisions
 
         sextant COMMAND --help shows a command's flags.

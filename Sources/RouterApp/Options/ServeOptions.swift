@@ -85,7 +85,7 @@ package struct ServeOptions: Configurable {
             Field(
                 "admin-port",
                 \.adminPort,
-                "A port for /health, /ready and /metrics. Default: none for `router`, 8081 for `gateway`."
+                "A port for /health, /ready, /metrics and, with a policy, /api/v1/eval. Default: none for `router`, 8081 for `gateway`."
             )
             Field("admin-host", \.adminHost, "The address of the admin port.").notEmpty()
             Field("threads", \.threads, "Event loops. 0: one per core.").range(0...1024)

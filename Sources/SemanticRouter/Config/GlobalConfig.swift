@@ -52,7 +52,7 @@ package struct RouterConfig: Configurable {
         Field(
             "header_aliases",
             \.headerAliases,
-            "Whether answers also have `X-VSR-Category`, `-Model`, `-Reasoning`, `-Model-Used` and `-Cache-Hit`."
+            "Whether answers also have `X-VSR-Category`, `-Model`, `-Reasoning` and `-Model-Used`."
         )
         .addition()
         Field(

@@ -53,7 +53,8 @@ enum PluginCatalog {
 
 extension PluginConfig: ConfigValue {
     package static var configType: ConfigType {
-        .tagged(key: "type", cases: PluginCatalog.active.map { $0.taggedCase })
+        let inactive = PluginCatalog.inactive.flatMap(\.types).map { ConfigType.TaggedCase($0, InactivePlugin.self) }
+        return .tagged(key: "type", cases: PluginCatalog.active.map { $0.taggedCase } + inactive)
     }
 
     package static func decode(_ node: ConfigNode, with decoder: inout ConfigDecoder) -> PluginConfig? {
@@ -91,6 +92,16 @@ extension PluginConfig: ConfigValue {
 
     fileprivate static func node(type: String, configuration: ConfigNode?) -> ConfigNode {
         .mapping([("type", .scalar(type))] + (configuration.map { [("configuration", $0)] } ?? []))
+    }
+}
+
+/// A plugin of upstream's that does not act, for the reference.
+private struct InactivePlugin: Configurable {
+    static let schema = Schema<Self>(
+        "inactive plugin",
+        "A plugin of upstream's that does not act; `config check` says what happens instead."
+    ) {
+        NotSupported("configuration", "the plugin does not act")
     }
 }
 
@@ -194,7 +205,8 @@ package struct HeaderMutationSettings: PluginSettings {
                 }
             }
         let folded = name.lowercased()
-        return isToken && folded != "host" && !HopByHop.includes(folded) && !RoutingHeaders.isReserved(folded)
+        return isToken && folded != "host" && folded != RoutingHeaders.requestID && !HopByHop.includes(folded)
+            && !RoutingHeaders.isReserved(folded)
     }
 }
 

@@ -35,6 +35,16 @@ struct PolicyReferences {
             report.unknown(name, among: models, at: "providers", "defaults", "default_model")
         }
         let families = defaults.reasoningFamilies.keys.sorted()
+        let automatic = config.global.router.automaticNames
+        for (index, model) in config.providers.models.enumerated() where automatic.contains(model.name) {
+            report.error(
+                "\"\(model.name)\" asks for a choice and can name no model; see global.router.auto_model_names",
+                at: "providers",
+                "models",
+                .index(index),
+                "name"
+            )
+        }
         for (index, model) in config.providers.models.enumerated() {
             if let family = model.reasoningFamily, !families.contains(family) {
                 report.unknown(family, among: families, at: "providers", "models", .index(index), "reasoning_family")
@@ -47,6 +57,16 @@ struct PolicyReferences {
         reportRepeats(cards.map(\.name), at: ["routing", "modelCards"], key: "name", &report)
         for (index, card) in cards.enumerated() where !models.contains(card.name) && !card.name.isEmpty {
             report.unknown(card.name, among: models, at: "routing", "modelCards", .index(index), "name")
+        }
+        let automatic = config.global.router.automaticNames
+        for (index, card) in cards.enumerated() {
+            let place: Path = ["routing", "modelCards", .index(index), "loras"]
+            reportRepeats(card.loras.map(\.name), at: place, key: "name", &report)
+            for (position, adapter) in card.loras.enumerated()
+            where models.contains(adapter.name) || automatic.contains(adapter.name) {
+                let problem = "\"\(adapter.name)\" is a model's name, or asks for a choice"
+                report.error(problem, atPath: place + [.index(position), "name"])
+            }
         }
     }
 

@@ -118,13 +118,16 @@ package struct ScoreInputConfig: Configurable {
 
     package init() {}
 
+    /// Sums of such weights stay far from what a `Double` cannot hold.
+    private static let largest = 1e6
+
     package static let schema = Schema<Self>("score input", "A signal and its weight.") {
         Field("type", \.type, "The kind of signal; `kb_metric` for a knowledge base's metric.").required()
         Field("name", \.name, "The signal's name; for `projection` a score's, or with `confidence` an output's.")
-        Field("weight", \.weight, "What its value is multiplied by.").required()
+        Field("weight", \.weight, "What its value is multiplied by.").range(-largest...largest).required()
         Field("value_source", \.valueSource, "What counts as its value. Default: `binary`; for `projection` `score`.")
-        Field("match", \.match, "With `binary`: the value where the signal is present.")
-        Field("miss", \.miss, "With `binary`: the value where it is absent.")
+        Field("match", \.match, "With `binary`: the value where the signal is present.").range(-largest...largest)
+        Field("miss", \.miss, "With `binary`: the value where it is absent.").range(-largest...largest)
         Field("kb", \.kb, "For `kb_metric`: the knowledge base.")
         Field("metric", \.metric, "For `kb_metric`: its metric.")
     }
@@ -169,7 +172,7 @@ package struct CalibrationConfig: Configurable {
 
     package static let schema = Schema<Self>("calibration", "How confidence grows with the distance from a bound.") {
         Field("method", \.method, "The curve: 1 / (1 + e^(-slope · distance)).")
-        Field("slope", \.slope, "How steep it is.").check("must be above 0") { $0 > 0 }
+        Field("slope", \.slope, "How steep it is.").range(0.001...10_000)
     }
 }
 

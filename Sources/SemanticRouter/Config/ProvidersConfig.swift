@@ -28,6 +28,7 @@ package struct ProviderDefaults: Configurable {
 
     package static let schema = Schema<Self>("provider defaults", "What holds when nothing else says otherwise.") {
         Field("default_model", \.defaultModel, "The model that answers when no decision matches.", example: "small")
+            .headerSafe()
         Field(
             "default_reasoning_effort",
             \.defaultReasoningEffort,
@@ -60,7 +61,16 @@ package struct ReasoningFamily: Configurable, Equatable {
         Field("parameter", \.parameter, "The parameter's name.", example: "enable_thinking").required().notEmpty()
     }
 
+    /// What a request is about: no parameter of reasoning may take its place.
+    private static let taken: Set<String> = [
+        "model", "messages", "prompt", "input", "instructions", "system", "stream", "stream_options", "tools",
+        "tool_choice", "chat_template_kwargs",
+    ]
+
     package func validate(_ report: inout ValidationReport) {
+        if Self.taken.contains(parameter) {
+            report.error("\"\(parameter)\" is another part of the request", at: "parameter")
+        }
         if type == .topLevelReasoningEffort, parameter != "reasoning_effort", !parameter.isEmpty {
             report.error("must be reasoning_effort for this type", at: "parameter")
         }
@@ -190,6 +200,9 @@ package struct BackendReference: Configurable {
     package func validate(_ report: inout ValidationReport) {
         if endpoint == nil, baseURL == nil, report.isSound("endpoint"), report.isSound("base_url") {
             report.error("needs an `endpoint` or a `base_url`", atPath: [])
+        }
+        if let path = baseURL?.path, !["", "/", "/v1", "/v1/"].contains(path) {
+            report.notSupported("requests go to the path that the client asked, not below \(path)", at: "base_url")
         }
     }
 

@@ -96,5 +96,9 @@ package struct Probe: Configurable {
         if (query == nil) == messages.isEmpty, report.isSound("query"), report.isSound("messages") {
             report.error("needs either a `query` or `messages`", atPath: [])
         }
+        // 16 MiB of text are more than any model takes.
+        if let query, query.utf8.count * repetitions > 16 << 20 {
+            report.error("makes a prompt of more than 16 MiB", at: "repeat")
+        }
     }
 }

@@ -58,8 +58,9 @@ package struct Possibilities: Sendable {
                 low += min(first, second)
                 high += max(first, second)
             }
-            scores.append(low...max(low, high))
-            for mapping in score.mappings { apply(mapping, low...max(low, high)) }
+            let range = low.isFinite && high.isFinite ? low...max(low, high) : -Self.wide...Self.wide
+            scores.append(range)
+            for mapping in score.mappings { apply(mapping, range) }
         }
     }
 

@@ -47,10 +47,9 @@ package struct Explanation: Sendable {
     /// Signals that are not evaluated and that a decision depends on, directly or through scores.
     package func openSignals(of decision: Int) -> [SignalID] {
         guard decisions[decision].certainty == .open else { return [] }
-        var seen: Set<SignalID> = []
-        return profile.unavailable(in: profile.engine.entries[decision].rule, signals.map(\.reading)).filter {
-            seen.insert($0).inserted
-        }
+        var search = OpenSignalSearch(profile, signals.map(\.reading))
+        search.visit(profile.engine.entries[decision].rule)
+        return search.found
     }
 }
 
@@ -75,9 +74,13 @@ extension SemanticRouter {
                 outcome: outcome
             )
         }
-        let bare = profile.table.evaluate(prompt)
+        var costs: [Explanation.Cost] = []
+        let bare = profile.table.evaluate(prompt) { kind, evaluate in
+            let time = ContinuousClock().measure(evaluate)
+            costs.append(Explanation.Cost(type: type(of: kind).type, rules: kind.names.count, time: time))
+        }
         let possibilities = Possibilities(bare, profile.projections)
-        let evaluation = profile.evaluate(prompt)
+        let evaluation = profile.conclude(bare)
         let signals = zip(profile.table.ids, evaluation.signals.readings).map { id, reading in
             Explanation.Signal(id: id, reading: reading, keywords: profile.keywords(of: id, reading))
         }
@@ -94,7 +97,7 @@ extension SemanticRouter {
             profile: profile,
             prompt: prompt,
             signals: signals,
-            costs: profile.table.kinds.map { kind, _ in Explanation.Cost(measuring: kind, prompt) },
+            costs: costs,
             scores: zip(profile.projections.scores.map(\.name), evaluation.scores).map { ($0, $1) },
             decisions: decisions,
             match: evaluation.match,
@@ -108,16 +111,6 @@ extension SemanticRouter {
     }
 }
 
-extension Explanation.Cost {
-    /// The best of a few runs: the first one warms caches.
-    fileprivate init(measuring kind: any SignalKind, _ prompt: Prompt) {
-        self.type = Swift.type(of: kind).type
-        rules = kind.names.count
-        let clock = ContinuousClock()
-        time = (0..<5).map { _ in clock.measure { _ = kind.evaluate(prompt) } }.min() ?? .zero
-    }
-}
-
 extension RoutingProfile {
     /// The keywords that were found, as the policy spells them.
     fileprivate func keywords(of id: SignalID, _ reading: SignalReading) -> [String] {
@@ -126,35 +119,49 @@ extension RoutingProfile {
         else { return [] }
         return reading.keywords.map { rule.keywords[$0] }
     }
+}
 
-    /// Signals of the rule that nothing was known of, those behind its projections included.
-    fileprivate func unavailable(in rule: RuleExpression, _ readings: [SignalReading]) -> [SignalID] {
+/// Finds the signals of a rule that nothing was known of, those behind its projections included, each once.
+private struct OpenSignalSearch {
+    private let profile: RoutingProfile
+    private let readings: [SignalReading]
+    private(set) var found: [SignalID] = []
+    private var seenPositions: Set<Int> = []
+    private var seenScores: Set<Int> = []
+
+    init(_ profile: RoutingProfile, _ readings: [SignalReading]) {
+        self.profile = profile
+        self.readings = readings
+    }
+
+    mutating func visit(_ rule: RuleExpression) {
         switch rule {
-        case .always: []
-        case .signal(let position), .predicate(let position, _, _): unavailable(at: position, readings)
-        case .and(let conditions), .or(let conditions): conditions.flatMap { unavailable(in: $0, readings) }
-        case .not(let condition): unavailable(in: condition, readings)
+        case .always: break
+        case .signal(let position), .predicate(let position, _, _): visit(position)
+        case .and(let conditions), .or(let conditions): for condition in conditions { visit(condition) }
+        case .not(let condition): visit(condition)
         }
     }
 
-    private func unavailable(at position: Int, _ readings: [SignalReading]) -> [SignalID] {
-        let id = table.ids[position]
-        if readings[position].state == .unavailable { return [id] }
-        guard id.type == .projection,
-            let place = projections.scores.firstIndex(where: { score in
-                score.mappings.contains { $0.bands.contains { $0.position == position } }
-            })
-        else { return [] }
-        return unavailable(inScore: place, readings)
+    private mutating func visit(_ position: Int) {
+        guard seenPositions.insert(position).inserted else { return }
+        if readings[position].state == .unavailable {
+            found.append(profile.table.ids[position])
+            return
+        }
+        let place = profile.projections.scores.firstIndex { score in
+            score.mappings.contains { $0.bands.contains { $0.position == position } }
+        }
+        if let place { visit(score: place) }
     }
 
-    private func unavailable(inScore place: Int, _ readings: [SignalReading]) -> [SignalID] {
-        projections.scores[place].inputs.flatMap { input -> [SignalID] in
+    private mutating func visit(score place: Int) {
+        guard seenScores.insert(place).inserted else { return }
+        for input in profile.projections.scores[place].inputs {
             switch input.source {
-            case .binary(let position, _, _), .confidence(let position), .raw(let position):
-                unavailable(at: position, readings)
-            case .score(let other): unavailable(inScore: other, readings)
-            case .unknown: []
+            case .binary(let position, _, _), .confidence(let position), .raw(let position): visit(position)
+            case .score(let other): visit(score: other)
+            case .unknown: break
             }
         }
     }

@@ -29,7 +29,8 @@ package struct ConversationFacts: Sendable, Equatable {
 
     package init(_ request: TextRequest) {
         let root = request.root
-        var lastTurns: [Turn] = []
+        var last: Turn?
+        var previous: Turn?
         switch request.endpoint {
         case .responses:
             if root["instructions"]?.isString == true { system += 1 }
@@ -37,7 +38,7 @@ package struct ConversationFacts: Sendable, Equatable {
             for item in root["input"].elementsOrNone {
                 let turn = Turn(item: item)
                 add(turn)
-                lastTurns = lastTurns.suffix(1) + [turn]
+                (previous, last) = (last, turn)
             }
         case .messages:
             if let instructions = root["system"], !instructions.isNull { system += 1 }
@@ -46,7 +47,7 @@ package struct ConversationFacts: Sendable, Equatable {
             for message in root["messages"].elementsOrNone {
                 let turn = Turn(message: message)
                 add(turn)
-                lastTurns = lastTurns.suffix(1) + [turn]
+                (previous, last) = (last, turn)
             }
             if root["messages"] == nil { user += root["prompt"] == nil && root["input"] == nil ? 0 : 1 }
         }
@@ -59,10 +60,10 @@ package struct ConversationFacts: Sendable, Equatable {
                     && choice["type"]?.isString(equalTo: "none") != true
             forbidsTools = choice.isString(equalTo: "none") || choice["type"]?.isString(equalTo: "none") == true
         }
-        if let last = lastTurns.last {
+        if let last {
             isInToolLoop =
                 last.results > 0 || last.role == .tool || last.role == .assistant && last.calls > 0
-                || last.role == .user && lastTurns.count > 1 && (lastTurns[0].results > 0 || lastTurns[0].role == .tool)
+                || last.role == .user && (previous.map { $0.results > 0 || $0.role == .tool } ?? false)
         }
     }
 

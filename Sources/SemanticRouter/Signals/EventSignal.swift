@@ -33,6 +33,13 @@ package struct EventSignals: SignalKind {
             if eventTypes.isEmpty, severities.isEmpty, actionCodes.isEmpty, !isTemporal {
                 report.error("needs event_types, severities, action_codes or temporal", atPath: [])
             }
+            for (key, names) in [("event_types", eventTypes), ("action_codes", actionCodes)] {
+                do {
+                    _ = try EventSignals.words(names.map(LinearPattern.quoted))
+                } catch {
+                    report.error("are too many, or too long, for one rule: split it", atPath: [.key(key)])
+                }
+            }
         }
     }
 
@@ -50,7 +57,8 @@ package struct EventSignals: SignalKind {
                 rule.eventTypes.map(LinearPattern.quoted), rule.severities.map(\.rawValue),
                 rule.actionCodes.map(LinearPattern.quoted), rule.isTemporal ? Self.urgency : [],
             ]
-            .compactMap(Self.words)
+            // `validate` has tried the same.
+            .compactMap { try? Self.words($0) }
         }
     }
 
@@ -60,9 +68,9 @@ package struct EventSignals: SignalKind {
     ]
 
     /// Any of the expressions as whole words; nil for none.
-    private static func words(_ expressions: [String]) -> LinearPattern? {
+    fileprivate static func words(_ expressions: [String]) throws(PatternError) -> LinearPattern? {
         guard !expressions.isEmpty else { return nil }
-        return try? LinearPattern("\\b(?:\(expressions.joined(separator: "|")))\\b", caseInsensitive: true)
+        return try LinearPattern("\\b(?:\(expressions.joined(separator: "|")))\\b", caseInsensitive: true)
     }
 
     package func evaluate(_ prompt: Prompt) -> [SignalReading] {

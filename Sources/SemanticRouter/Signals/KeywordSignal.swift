@@ -80,7 +80,7 @@ package struct KeywordSignals: SignalKind {
             guard method == .regex else { return }
             for (index, keyword) in keywords.enumerated() where Self.isPattern(keyword) {
                 do {
-                    _ = try LinearPattern(keyword)
+                    _ = try LinearPattern(keyword, caseInsensitive: !caseSensitive)
                 } catch {
                     report.error("is not a regular expression: \(error)", at: "keywords", .index(index))
                 }
@@ -213,9 +213,12 @@ private struct Rule: Sendable {
             switch matcher {
             case .literals(let literals, let fuzzy):
                 literalsFound(literals, fuzzy, prompt, text, folded, exact, &budget)
-            case .bm25(let index, let threshold): index.matches(in: text, threshold: threshold)
-            case .ngram(let index, let threshold): index.matches(in: text, threshold: threshold)
-            case .fuzzy(let matcher): matcher.matches(in: text)
+            case .bm25(let index, let threshold):
+                budget.spend(text.count) ? index.matches(in: text, threshold: threshold) : nil
+            case .ngram(let index, let threshold):
+                budget.spend(comparisons(text)) ? index.matches(in: text, threshold: threshold) : nil
+            case .fuzzy(let matcher):
+                budget.spend(comparisons(text)) ? matcher.matches(in: text) : nil
             }
         }
         guard let found else { return .unavailable }
@@ -230,6 +233,10 @@ private struct Rule: Sendable {
         let confidence = 0.5 + 0.5 * Double(found.count) / Double(count)
         return SignalReading(state: .present, confidence: confidence, keywords: found)
     }
+
+    /// What comparing all keywords with all words takes at most, in steps of 5 ns: 200 keywords and 16 KiB took 2.6 ms,
+    /// 0.8 ns for each keyword and byte.
+    private func comparisons(_ text: UnsafeRawBufferPointer) -> Int { count * text.count / 6 }
 
     /// Nil where expressions take too long.
     private func literalsFound(
@@ -253,6 +260,7 @@ private struct Rule: Sendable {
             if isFound { found.append(index) }
         }
         guard let fuzzy, found.count < count else { return found }
+        guard budget.spend(comparisons(lowercased)) else { return nil }
         return Set(found).union(fuzzy.matches(in: lowercased)).sorted()
     }
 }

@@ -44,17 +44,33 @@ package struct MetadataSignals: SignalKind {
     package static let type = SignalType.metadata
     package static let summary = "Values of the request's `metadata`."
 
+    /// OpenAI's API takes 16 entries; what stands behind these is not read.
+    private static let mostEntries = 1024
+
+    /// The values of the keys that rules ask for; of a key that stands more than once the last, as everywhere.
+    private func read(_ metadata: JSONValue) -> [String: JSONValue] {
+        var values: [String: JSONValue] = [:]
+        for member in metadata.members.prefix(Self.mostEntries) {
+            guard let key = member.key.string, keys.contains(key) else { continue }
+            values[key] = member.value
+        }
+        return values
+    }
+
     package let names: [String]
     private let rules: [Settings]
+    private let keys: Set<String>
 
     package init(_ rules: [Settings]) {
         self.rules = rules
         names = rules.map(\.name)
+        keys = Set(rules.map(\.key))
     }
 
     package func evaluate(_ prompt: Prompt) -> [SignalReading] {
-        rules.map { rule in
-            let value = prompt.metadata?[rule.key]
+        let values = prompt.metadata.map(read) ?? [:]
+        return rules.map { rule in
+            let value = values[rule.key]
             let predicate = rule.predicate
             let isPresent =
                 if let text = predicate.equals {

@@ -43,10 +43,15 @@ package struct SignalTable: Sendable {
     package func position(of id: SignalID) -> Int? { positions[id] }
 
     /// The readings of all signals that are evaluated; the others are unavailable.
-    package func evaluate(_ prompt: Prompt) -> SignalSet {
+    ///
+    /// - Parameter observe: called around the evaluation of each kind, which it must run; for measuring.
+    package func evaluate(
+        _ prompt: Prompt,
+        observing observe: (any SignalKind, () -> Void) -> Void = { _, evaluate in evaluate() }
+    ) -> SignalSet {
         var readings = [SignalReading](repeating: .unavailable, count: ids.count)
         for (kind, positions) in kinds {
-            readings.replaceSubrange(positions, with: kind.evaluate(prompt))
+            observe(kind) { readings.replaceSubrange(positions, with: kind.evaluate(prompt)) }
         }
         return SignalSet(readings: readings)
     }

@@ -49,7 +49,7 @@ package struct StructureSignals: SignalKind {
                     return
                 }
                 do {
-                    _ = try LinearPattern(pattern)
+                    _ = try LinearPattern(pattern, caseInsensitive: !caseSensitive)
                 } catch {
                     report.error("\(error)", at: "pattern")
                 }
@@ -141,7 +141,7 @@ private struct StructureRule: Sendable {
     enum Source: Sendable {
         case pattern(LinearPattern)
         case keywords(KeywordCounter, caseSensitive: Bool)
-        case sequences([[[UInt8]]], caseSensitive: Bool)
+        case sequences([[BytePattern]], caseSensitive: Bool)
         case textBytes
         case nothing
     }
@@ -163,7 +163,7 @@ private struct StructureRule: Sendable {
         case .keywordSet:
             source = .keywords(KeywordCounter(config.keywords.map(fold)), caseSensitive: isExact)
         case .sequence:
-            source = .sequences(config.sequences.map { $0.map { Array(fold($0).utf8) } }, caseSensitive: isExact)
+            source = .sequences(config.sequences.map { $0.map { BytePattern(fold($0)) } }, caseSensitive: isExact)
         case .textBytes:
             source = .textBytes
         }
@@ -205,11 +205,11 @@ private struct StructureRule: Sendable {
     }
 
     /// Whether the markers stand one behind the other.
-    private static func follow(_ markers: [[UInt8]], in text: UnsafeRawBufferPointer) -> Bool {
+    private static func follow(_ markers: [BytePattern], in text: UnsafeRawBufferPointer) -> Bool {
         var start = 0
         for marker in markers {
-            guard let place = text.firstOccurrence(of: marker, from: start) else { return false }
-            start = place + marker.count
+            guard let end = marker.firstEnd(in: text, from: start) else { return false }
+            start = end
         }
         return true
     }

@@ -89,16 +89,58 @@ package struct KeywordAutomaton: Sendable {
         guard !spellings.isEmpty else { return }
         trie.classOf.withUnsafeBufferPointer { classOf in
             dense.withUnsafeBufferPointer { rows in
-                search(text, classOf, rows, &found)
+                search(text, classOf, rows) { report($0, endingAt: $1, in: text, &found) }
             }
         }
     }
 
+    /// Every occurrence of every keyword within its boundaries, overlapping ones too, by where they end. Empty keywords
+    /// are left out.
+    ///
+    /// - Complexity: as `find`.
+    package func forEachHit(in text: UnsafeRawBufferPointer, _ body: (_ keyword: Int, _ range: Range<Int>) -> Void) {
+        guard !spellings.isEmpty else { return }
+        trie.classOf.withUnsafeBufferPointer { classOf in
+            dense.withUnsafeBufferPointer { rows in
+                search(text, classOf, rows) { state, end in
+                    hits(state, endingAt: end, in: text, body)
+                    return false
+                }
+            }
+        }
+    }
+
+    /// The hits that end at `end`.
+    private func hits(
+        _ state: Int,
+        endingAt end: Int,
+        in text: UnsafeRawBufferPointer,
+        _ body: (_ keyword: Int, _ range: Range<Int>) -> Void
+    ) {
+        var state = trie.spelling[state] != KeywordTrie.none ? UInt32(state) : trie.shorter[state]
+        while state != KeywordTrie.none {
+            let spelling = spellings[Int(trie.spelling[Int(state)])]
+            state = trie.shorter[Int(state)]
+            let start = end - spelling.length
+            if spelling.isBounded {
+                if KeywordAutomaton.isBlocked(after: end, in: text) { continue }
+                if KeywordAutomaton.isBlocked(before: start, in: text) { continue }
+            }
+            var keyword = spelling.firstKeyword
+            while keyword >= 0 {
+                body(keyword, start..<end)
+                keyword = sameSpelling[keyword]
+            }
+        }
+    }
+
+    /// Walks over the text; `visit` gets each state in which keywords may end, and the place, and says whether to stop.
+    @inline(__always)
     private func search(
         _ text: UnsafeRawBufferPointer,
         _ classOf: UnsafeBufferPointer<UInt8>,
         _ rows: UnsafeBufferPointer<UInt32>,
-        _ found: inout KeywordSet
+        _ visit: (_ state: Int, _ end: Int) -> Bool
     ) {
         let classes = trie.classes
         let end = text.count
@@ -111,7 +153,7 @@ package struct KeywordAutomaton: Sendable {
             guard row >= KeywordAutomaton.flag else { continue }
             var state = Int(row ^ KeywordAutomaton.flag) / classes
             while true {
-                if report(state, endingAt: position, in: text, &found) { return }
+                if visit(state, position) { return }
                 guard state >= denseStates, position < end else { break }
                 state = next(after: state, classOf[Int(text[position])], rows)
                 position &+= 1

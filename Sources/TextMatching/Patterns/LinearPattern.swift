@@ -114,4 +114,11 @@ package struct StepBudget: Sendable {
 
     /// - Parameter steps: about 1 ns each with an automaton, 5 ns without.
     package init(steps: Int) { self.steps = steps }
+
+    /// Takes the steps, if there are as many.
+    package mutating func spend(_ steps: Int) -> Bool {
+        guard steps <= self.steps else { return false }
+        self.steps -= steps
+        return true
+    }
 }
