@@ -116,6 +116,22 @@ import Testing
         #expect(keywords.evaluate(enough).map(\.state) == [.absent, .unavailable, .present, .unavailable])
     }
 
+    @Test("Once the steps are used up, nothing more is known, whatever the texts and however many the expressions")
+    func usedUp() throws {
+        let rules = Self.patterns + ["[?]", "instructions"]
+        let counts = StructureSignals(rules.map { structure($0, .count) })
+        let keywords = KeywordSignals(rules.map { keyword([$0 + "|[?]"]) })
+        for text in Self.texts().prefix(8) {
+            let prompt = try Prompt.asking(text)
+            for readings in [counts.evaluate(prompt), keywords.evaluate(prompt)] {
+                let isKnown = readings.map { $0.state != .unavailable }
+                let first = isKnown.firstIndex(of: false) ?? isKnown.endIndex
+                #expect(first > 0)
+                #expect(!isKnown[first...].contains(true))
+            }
+        }
+    }
+
     @Test("NOR of an expression that nobody could look for is not known either")
     func exhaustedNor() throws {
         let prompt = try Prompt.asking(String(repeating: "ignore ", count: 900), patternSteps: 1000)
@@ -144,7 +160,7 @@ import Testing
         #expect(try rules.reading(.structure, "costly", prompt) == .unavailable)
     }
 
-    @Test("With no steps at all no expression is looked for, and no text is empty enough", arguments: [0, -1, .min])
+    @Test("Without any steps no expression is looked for", arguments: [0, -1, .min])
     func noSteps(steps: Int) throws {
         let prompt = try Prompt.asking("a?", patternSteps: steps)
         #expect(StructureSignals.reading(structure("a", .count), prompt) == .unavailable)

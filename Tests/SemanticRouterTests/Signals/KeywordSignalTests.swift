@@ -292,6 +292,13 @@ import Testing
         #expect(reading.keywords == found ?? [])
     }
 
+    @Test("One word yields its ten best keywords")
+    func ngramBest() throws {
+        let keywords = (0..<12).map { "code" + String(repeating: "x", count: $0 / 6) + "\($0 % 6)" }
+        let reading = try reading(rule(keywords, method: .ngram) { $0.ngramThreshold = 0.1 }, "code")
+        #expect(reading.keywords == Array(0..<10))
+    }
+
     // MARK: Wrong letters
 
     @Test(
@@ -436,6 +443,20 @@ import Testing
         return (0...text.count - keyword.count).contains { start in
             text[start..<start + keyword.count].elementsEqual(keyword)
                 && (!isBounded || (!blocks(start - 1) && !blocks(start + keyword.count)))
+        }
+    }
+
+    @Test("Among thousands of keywords of several rules each is told by its place in its own rule")
+    func manyKeywords() throws {
+        let rules = (0..<3).map { number in
+            var settings = rule((0..<3000).map { "word\($0 * 3 + number)" }, .or)
+            settings.caseSensitive = number == 1
+            return settings
+        }
+        let text = stride(from: 0, to: 9000, by: 7).map { "Word\($0) word\($0)" }.joined(separator: ", ")
+        let readings = KeywordSignals(rules).evaluate(try .asking(text))
+        for (number, reading) in readings.enumerated() {
+            #expect(reading.keywords == (0..<3000).filter { ($0 * 3 + number) % 7 == 0 })
         }
     }
 

@@ -59,6 +59,13 @@ import Testing
         #expect(try readings([rule("en", threshold: 1), rule("zh", threshold: 1)], mixed) == [.absent, .absent])
     }
 
+    @Test("A word of many languages is English at 0.5, unless less is enough", arguments: ["ok", "no", "radio"])
+    func anyLanguage(word: String) throws {
+        #expect(try readings([rule("zh"), rule("en")], word) == [.absent, .present(1, value: 0.5)])
+        // A rule for whatever language it is would have it at less: nothing falls back to English.
+        #expect(try readings([rule("zh", threshold: 0.01), rule("en")], word) == [.absent, .absent])
+    }
+
     @Test("A rule's own threshold counts where another rule's is lower")
     func ownThreshold() throws {
         let mixed = "量子力学是物理学的重要分支之一，の"

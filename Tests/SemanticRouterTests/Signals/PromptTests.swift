@@ -57,6 +57,44 @@ import Testing
         #expect(prompt.userTextBytes == 0)
     }
 
+    @Test(
+        "Other endpoints' prompts are the user's words, the last of several",
+        arguments: [
+            (TextEndpoint.completions, #"{"prompt": "a"}"#, "a"),
+            (.completions, #"{"prompt": ["a", "b"]}"#, "b"),
+            (.completions, #"{"prompt": [1, 2]}"#, ""),
+            (.responses, #"{"input": "a", "instructions": "b"}"#, "a"),
+            (.responses, #"{"input": ["a", {"role": "user", "content": "b"}]}"#, "b"),
+            (.responses, #"{"instructions": "b"}"#, "b"),
+            (.messages, #"{"system": "a", "messages": [{"role": "user", "content": "b"}]}"#, "b"),
+            (.messages, #"{"system": [{"type": "text", "text": "a"}], "messages": []}"#, "a"),
+            (.embeddings, #"{"input": ["a", "b"]}"#, "b"),
+        ]
+    )
+    func endpoints(endpoint: TextEndpoint, body: String, text: String) throws {
+        #expect(try Prompt(body: body, endpoint).string == text)
+    }
+
+    @Test(
+        "A request without its endpoint's form is the client's mistake",
+        arguments: [
+            (TextEndpoint.chatCompletions, "{}"),
+            (.chatCompletions, #"{"messages": "a"}"#),
+            (.chatCompletions, #"{"messages": [{"content": "a"}]}"#),
+            (.chatCompletions, #"{"messages": [{"role": "user", "content": 7}]}"#),
+            (.chatCompletions, #"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#),
+            (.responses, #"{"input": 7}"#),
+            (.responses, #"{"input": [7]}"#),
+            (.messages, #"{"messages": {}}"#),
+            (.completions, #"{"prompt": {}}"#),
+        ]
+    )
+    func wrongForm(endpoint: TextEndpoint, body: String) throws {
+        let request = try textRequest(body, endpoint)
+        let error = #expect(throws: RouterError.self) { _ = try Prompt(request) }
+        #expect(error?.code == .invalidRequest)
+    }
+
     @Test("Keywords are sought in instructions where the user says nothing, and only there")
     func keywordsElsewhere() throws {
         let rules = try SignalRules("keywords: [{name: k, keywords: [python]}]")

@@ -121,6 +121,21 @@ import Testing
         )
     }
 
+    @Test("What is left out of a feature is asked for")
+    func incompleteFeatures() {
+        expect(
+            "conversation: [{name: a}, {name: b, feature: {type: exists}}]",
+            [
+                "1: conversation[0].feature.type: is required but missing",
+                "1: conversation[0].feature.source.type: is required but missing",
+                "1: conversation[1].feature.source.type: is required but missing",
+            ]
+        )
+        let structure = SignalRules.mistakes("structure: [{name: a}, {name: b, feature: {type: count}}]")
+        #expect(structure.contains("1: structure[0].feature.type: is required but missing"))
+        #expect(structure.contains("1: structure[1].feature.source.type: is required but missing"))
+    }
+
     @Test("Bounds")
     func predicates() {
         expect(
