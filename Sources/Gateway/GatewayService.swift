@@ -104,20 +104,25 @@ package struct GatewayService: HTTPService {
         guard let semantic else {
             return try arriving.proxied(text.document, model: text.model, inference: inference, settings: settings)
         }
-        // The policy first: a reload lets workers in before it puts the policy in force that names them.
-        let router = semantic.current
-        let pool = inference.pool.snapshot
+        let (router, pool) = inForce(semantic)
         let inbound = InboundRequest(text, identity: arriving.identity, wantsDebugHeaders: arriving.wantsDebugHeaders)
+        var proxied: ProxyRequest
         switch router.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }) {
         case .bypass(let reason):
             // Who asks for a choice and gets none is answered by the inference router's own default.
             let model = reason == .explicitModel ? text.model : InferenceRouter.automaticName
-            return try arriving.proxied(text.document, model: model, inference: inference, settings: settings)
+            proxied = try arriving.proxied(
+                text.document,
+                model: model,
+                answerHeaders: router.bypassHeaders,
+                inference: inference,
+                settings: settings
+            )
         case .respond(let local):
             exchange.send(local, adding: [(RoutingHeaders.requestID, arriving.id)])
             return nil
         case .forward(let routed):
-            return try arriving.proxied(
+            proxied = try arriving.proxied(
                 text.document,
                 model: routed.model,
                 edits: routed.edits,
@@ -125,6 +130,23 @@ package struct GatewayService: HTTPService {
                 inference: inference,
                 settings: settings
             )
+        }
+        proxied.pool = pool
+        return proxied
+    }
+
+    /// A policy, and workers that include those that it names.
+    ///
+    /// A reload lets workers in before it puts the policy in force that names them, and out after the next policy is. So
+    /// workers that were looked up while one policy stayed in force belong to it.
+    private func inForce(_ semantic: Live<SemanticRouter>) -> (SemanticRouter, PoolSnapshot) {
+        var generation = semantic.generation
+        // Reloads take milliseconds: nobody goes round twice.
+        while true {
+            let pool = inference.pool.snapshot
+            let current = semantic.generation
+            if current.number == generation.number { return (generation.value, pool) }
+            generation = current
         }
     }
 

@@ -35,7 +35,7 @@ package struct InferenceRouter: Sendable {
     ///   that are answered by the call itself.
     package func handle(_ request: ProxyRequest, on exchange: HTTPExchange) throws(RouterError) {
         let now = NIODeadline.now()
-        let snapshot = pool.snapshot
+        let snapshot = request.pool ?? pool.snapshot
         let order: [Worker]
         if let id = request.pinnedEndpoint {
             guard let worker = snapshot.worker(withID: id) else {

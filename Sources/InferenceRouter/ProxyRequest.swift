@@ -20,6 +20,8 @@ package struct ProxyRequest: Sendable {
     package let routingHeaders: [(name: String, value: String)]
     /// When the request was complete, on the clock of `NIODeadline`.
     package let arrival: NIODeadline
+    /// The workers from among whom the model was chosen; nil: those at hand when the request is planned.
+    package var pool: PoolSnapshot?
 
     package init(
         id: String,

@@ -26,6 +26,17 @@ struct HeaderContract: Sendable {
         case fastResponse = "fast_response"
     }
 
+    /// What is told of a request that was sent on as it is.
+    var bypassHeaders: AnswerHeaders {
+        var headers = AnswerHeaders()
+        if version == .keystones { headers.always = markers(.upstream) }
+        return headers
+    }
+
+    private func markers(_ path: ResponsePath) -> [AnswerHeaders.Field] {
+        [(RoutingHeaders.schemaVersion, "2"), (RoutingHeaders.responsePath, path.rawValue)]
+    }
+
     func headers(_ facts: Facts, path: ResponsePath, debug: Bool) -> AnswerHeaders {
         var headers = AnswerHeaders()
         let details = version == .full || debug || hasAliases ? details(facts) : []
@@ -33,10 +44,7 @@ struct HeaderContract: Sendable {
         case .full:
             headers.onSuccess = details
         case .keystones:
-            headers.always = [
-                (RoutingHeaders.schemaVersion, "2"),
-                (RoutingHeaders.responsePath, path.rawValue),
-            ]
+            headers.always = markers(path)
             headers.onSuccess = keystones(facts)
             if debug {
                 let told = Set(headers.onSuccess.map(\.name))

@@ -82,7 +82,12 @@ package struct SemanticRouter: Sendable {
 
     /// The profile that a model's name asks to choose; nil for the name of a model.
     package func profile(for model: String?) -> RoutingProfile? {
-        model.flatMap { virtualNames[$0] }.map { profiles[$0] }
+        guard let model else { return nil }
+        if let place = virtualNames[model] { return profiles[place] }
+        // Upstream reads names without the white space around them.
+        guard model.first?.isWhitespace == true || model.last?.isWhitespace == true else { return nil }
+        let trimmed = model.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed()
+        return virtualNames[String(trimmed)].map { profiles[$0] }
     }
 
     /// What was found in a request.
@@ -272,6 +277,9 @@ package struct SemanticRouter: Sendable {
             )
         }
     }
+
+    /// What the answer to a request says that was sent on as it is.
+    package var bypassHeaders: AnswerHeaders { contract.bypassHeaders }
 
     private func bypass(_ reason: BypassReason) -> RoutingOutcome {
         metrics.countBypass(reason)

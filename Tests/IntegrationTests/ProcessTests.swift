@@ -83,7 +83,7 @@ struct ProcessTests {
             let explained = try await run("config", "explain", "--config", file, "--prompt", "prove it")
             #expect(explained.status == 0)
             for part in [
-                "+ keyword:proof  confidence 1  found: prove", "=> proofs", #"~ model: "auto" -> "big""#,
+                "+ keyword:proof  confidence 1  found: prove", "=> proofs", #"~ model: "vllm-sr/auto" -> "big""#,
                 "x-vsr-selected-decision: proofs", "providers.defaults.default_model = small (", "p.yaml:3:",
                 "global.stores.response_cache.similarity_threshold = 0.85 (default)",
             ] {

@@ -73,9 +73,10 @@ package struct TextContent: Sendable {
     package fileprivate(set) var texts: [TextPart] = []
     package fileprivate(set) var unreadable: Unreadable = []
 
-    /// What the user said in their last turn, as parts.
+    /// What the user said last, as parts: a turn without any text is passed over.
     package var lastUserParts: [TextPart] {
-        guard let last = texts.last(where: { $0.role == .user && $0.isContent }) else { return [] }
+        let last = texts.last { $0.role == .user && $0.isContent && !$0.text.isEmptyString }
+        guard let last else { return [] }
         return texts.filter { $0.turn == last.turn && $0.role == .user && $0.isContent }
     }
 

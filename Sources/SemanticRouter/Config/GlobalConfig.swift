@@ -86,7 +86,7 @@ package struct RouterConfig: Configurable {
     /// The model names that ask for a choice, each once.
     package var automaticNames: [String] {
         var seen: Set<String> = []
-        let names = autoModelNames.isEmpty ? ["auto", autoModelName ?? "MoM", "vllm-sr/auto"] : autoModelNames
+        let names = autoModelNames.isEmpty ? ["vllm-sr/auto", "auto", autoModelName ?? "MoM"] : autoModelNames
         return names.filter { seen.insert($0).inserted }
     }
 }

@@ -64,7 +64,7 @@ extension PluginConfig: ConfigValue {
         }
         let entry = PluginCatalog.inactive.first { $0.types.contains(word) }
         decoder.notSupported("\(word): \(entry?.instead ?? "nothing happens")", at: node["type"] ?? node)
-        return .inactive(type: word)
+        return .inactive(type: entry?.types.first ?? word)
     }
 
     package var configNode: ConfigNode {

@@ -44,6 +44,9 @@ package struct PartitionConfig: Configurable {
         if let fallback, !members.isEmpty, !members.contains(fallback) {
             report.unknown(fallback, among: members, at: "default")
         }
+        for (index, member) in members.enumerated() where members[..<index].contains(member) {
+            report.error("\"\(member)\" is named twice", at: "members", .index(index))
+        }
         if semantics == .softmaxExclusive, temperature == nil, report.isSound("temperature") {
             report.error("softmax_exclusive needs a `temperature`", at: "semantics")
         }
@@ -157,6 +160,12 @@ package struct MappingConfig: Configurable {
         Field("calibration", \.calibration, "How confidence grows with the distance from a band's bounds.")
         Field("outputs", \.outputs, "The bands, tried in this order.").required().count(1...)
     }
+
+    package func validate(_ report: inout ValidationReport) {
+        if method == .multiEmit, outputs.count == 1 {
+            report.error("multi_emit needs at least two outputs", at: "outputs")
+        }
+    }
 }
 
 package struct CalibrationConfig: Configurable {
@@ -172,7 +181,7 @@ package struct CalibrationConfig: Configurable {
 
     package static let schema = Schema<Self>("calibration", "How confidence grows with the distance from a bound.") {
         Field("method", \.method, "The curve: 1 / (1 + e^(-slope · distance)).")
-        Field("slope", \.slope, "How steep it is.").range(0.001...10_000)
+        Field("slope", \.slope, "How steep it is.").check("must be above 0") { $0 > 0 }.range(...10_000)
     }
 }
 

@@ -8,6 +8,8 @@ package indirect enum RuleExpression: Sendable {
     case signal(Int)
     /// The signal's value keeps the bounds; `countsUnavailable`: a signal of which nothing is known counts as if it did.
     case predicate(Int, NumberPredicate, countsUnavailable: Bool)
+    /// The confidence of a projection that is present keeps the bounds.
+    case confidence(Int, NumberPredicate)
     case and([RuleExpression])
     case or([RuleExpression])
     case not(RuleExpression)
@@ -15,7 +17,9 @@ package indirect enum RuleExpression: Sendable {
     /// - Parameter table: has every signal that the rule names.
     package init(_ config: RuleConfig, _ table: SignalTable) {
         if let signal = config.signal, let position = table.position(of: signal) {
-            if let predicate = config.predicate {
+            if let predicate = config.predicate, signal.type == .projection {
+                self = .confidence(position, predicate)
+            } else if let predicate = config.predicate {
                 self = .predicate(position, predicate, countsUnavailable: config.onError == .match)
             } else {
                 self = .signal(position)
@@ -42,7 +46,12 @@ package indirect enum RuleExpression: Sendable {
         case .predicate(let position, let bounds, let countsUnavailable):
             let reading = signals[position]
             guard reading.state != .unavailable else { return countsUnavailable ? 1 : nil }
-            return bounds.holds(reading.value ?? reading.confidence) ? 1 : nil
+            // What is absent has a value only where its kind measures one.
+            guard let value = reading.value ?? (reading.isPresent ? reading.confidence : nil) else { return nil }
+            return bounds.holds(value) ? 1 : nil
+        case .confidence(let position, let bounds):
+            let reading = signals[position]
+            return reading.isPresent && bounds.holds(reading.confidence) ? 1 : nil
         case .and(let conditions):
             var sum = 0.0
             for condition in conditions {

@@ -29,9 +29,20 @@ package struct Possibilities: Sendable {
     private var states: [Certainty]
     private var confidences: [ClosedRange<Double>]
     private let signals: SignalSet
+    /// Whether every signal was evaluated.
+    private let isComplete: Bool
 
-    /// - Parameter signals: as evaluated, before projections.
-    package init(_ signals: SignalSet, _ projections: Projections) {
+    /// - Parameter evaluated: as evaluated, before projections.
+    package init(_ evaluated: SignalSet, _ projections: Projections) {
+        var signals = evaluated
+        let bands = Set(projections.scores.flatMap { $0.mappings.flatMap { $0.bands.map(\.position) } })
+        isComplete = signals.readings.indices.allSatisfy {
+            bands.contains($0) || signals[$0].state != .unavailable
+        }
+        for partition in projections.partitions
+        where partition.members.allSatisfy({ signals[$0].state != .unavailable }) {
+            partition.apply(to: &signals)
+        }
         self.signals = signals
         states = signals.readings.map { reading in
             switch reading.state {
@@ -108,13 +119,19 @@ package struct Possibilities: Sendable {
 
     // MARK: Rules
 
-    func certainty(of rule: RuleExpression) -> Certainty {
+    /// What can be said of the rule.
+    package func certainty(of rule: RuleExpression) -> Certainty {
         switch rule {
         case .always: return .holds
         case .signal(let position): return states[position]
         case .predicate(let position, let bounds, _):
-            if states[position] == .open, signals[position].state == .unavailable { return .open }
-            return bounds.holds(signals[position].value ?? signals[position].confidence) ? .holds : .fails
+            guard states[position] != .open else { return .open }
+            let reading = signals[position]
+            guard let value = reading.value ?? (reading.isPresent ? reading.confidence : nil) else { return .fails }
+            return bounds.holds(value) ? .holds : .fails
+        case .confidence(let position, _):
+            // How far a band's score lies from its bounds is not looked at here.
+            return states[position] == .fails ? .fails : .open
         case .and(let conditions): return .all(conditions.map(certainty))
         case .or(let conditions): return .any(conditions.map(certainty))
         case .not(let condition): return certainty(of: condition).negated
@@ -123,6 +140,7 @@ package struct Possibilities: Sendable {
 
     /// Whether the decision would be the same whatever the missing signals said.
     package func settles(_ match: DecisionEngine.Match?, in engine: DecisionEngine) -> Bool {
+        guard !isComplete else { return true }
         let certainties = engine.entries.map { certainty(of: $0.rule) }
         guard let match else { return certainties.allSatisfy { $0 == .fails } }
         let winner = engine.entries[match.index]

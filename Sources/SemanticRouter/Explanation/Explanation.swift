@@ -137,7 +137,7 @@ private struct OpenSignalSearch {
     mutating func visit(_ rule: RuleExpression) {
         switch rule {
         case .always: break
-        case .signal(let position), .predicate(let position, _, _): visit(position)
+        case .signal(let position), .predicate(let position, _, _), .confidence(let position, _): visit(position)
         case .and(let conditions), .or(let conditions): for condition in conditions { visit(condition) }
         case .not(let condition): visit(condition)
         }

@@ -24,7 +24,7 @@ package struct RuleTrace: Sendable, Equatable {
             (node, reading, children) = (.fallback, nil, [])
         case .signal(let position):
             (node, reading, children) = (.leaf(table.ids[position], nil), signals[position], [])
-        case .predicate(let position, let bounds, _):
+        case .predicate(let position, let bounds, _), .confidence(let position, let bounds):
             (node, reading, children) = (.leaf(table.ids[position], bounds), signals[position], [])
         case .and(let conditions):
             (node, reading) = (.and, nil)

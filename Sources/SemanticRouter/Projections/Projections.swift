@@ -90,7 +90,7 @@ package struct Projections: Sendable {
 }
 
 extension Projections.Partition {
-    fileprivate func apply(to signals: inout SignalSet) {
+    func apply(to signals: inout SignalSet) {
         let contenders = members.filter { signals[$0].isPresent }
         guard var winner = contenders.first else {
             // Where nothing is known of any member, nothing is known of the default either.

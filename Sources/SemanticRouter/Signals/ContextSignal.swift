@@ -42,7 +42,14 @@ package struct ContextSignals: SignalKind {
     }
 
     package func evaluate(_ prompt: Prompt) -> [SignalReading] {
-        bands.map { $0.contains(prompt.tokens) ? .present(value: Double(prompt.tokens)) : .absent }
+        bands.map { band in
+            let isPresent = band.contains(prompt.tokens)
+            return SignalReading(
+                state: isPresent ? .present : .absent,
+                confidence: isPresent ? 1 : 0,
+                value: Double(prompt.tokens)
+            )
+        }
     }
 }
 
@@ -64,7 +71,9 @@ package struct TokenCount: Hashable, Sendable, ScalarConfigValue {
             default: 1
             }
         let digits = unit == 1 ? text[...] : text.dropLast()
-        guard let number = Double(digits), number >= 0, number * unit < 1e15 else { throw ScalarMistake() }
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || ".eE+".utf8.contains($0) }),
+            let number = Double(digits), number * unit < 1e15
+        else { throw ScalarMistake() }
         return TokenCount(count: Int(number * unit))
     }
 

@@ -53,11 +53,12 @@ package struct ConversationFacts: Sendable, Equatable {
         }
         tools = root["tools"].elementsOrNone.count + root["functions"].elementsOrNone.count
         if let choice = root["tool_choice"] {
-            // A named tool is one that must be called.
+            // A named tool is one that must be called; `any` is Anthropic's word, `allowed_tools` names several.
+            let type = choice["type"]?.string ?? ""
+            let mode = (choice["allowed_tools"]?["mode"] ?? choice["mode"])?.string
             requiresTool =
-                choice.isString(equalTo: "required")
-                || choice.isObject && choice["type"]?.isString(equalTo: "auto") != true
-                    && choice["type"]?.isString(equalTo: "none") != true
+                choice.isString(equalTo: "required") || ["function", "custom", "tool", "any"].contains(type)
+                || type == "allowed_tools" && mode == "required"
             forbidsTools = choice.isString(equalTo: "none") || choice["type"]?.isString(equalTo: "none") == true
         }
         if let last {

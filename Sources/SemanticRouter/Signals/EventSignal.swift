@@ -23,9 +23,9 @@ package struct EventSignals: SignalKind {
             Field("name", \.name, "The name that rules use.", example: "payment_event").required().notEmpty()
                 .headerSafe()
             Field("description", \.description, "For people.")
-            Field("event_types", \.eventTypes, "Names of events.", example: "[payment_failed]")
+            Field("event_types", \.eventTypes, "Names of events.", example: "[payment_failed]").trimmed()
             Field("severities", \.severities, "Words of severity.")
-            Field("action_codes", \.actionCodes, "Codes of actions.", example: "[TXN_DECLINE]")
+            Field("action_codes", \.actionCodes, "Codes of actions.", example: "[TXN_DECLINE]").trimmed()
             Field("temporal", \.isTemporal, "Whether words of urgency count too: urgent, immediate, asap, deadline.")
         }
 
@@ -77,11 +77,22 @@ package struct EventSignals: SignalKind {
         var budget = StepBudget(steps: prompt.patternSteps)
         return prompt.text.withUnsafeBytes { text in
             criteria.map { criteria in
-                let found = criteria.count { $0.isFound(in: text, budget: &budget) ?? false }
-                guard found > 0 else { return budget.steps > 0 ? .absent : .unavailable }
+                let outcomes = criteria.map { $0.isFound(in: text, budget: &budget) }
+                guard !outcomes.contains(nil) else { return .unavailable }
+                let found = outcomes.count { $0 == true }
+                guard found > 0 else { return .absent }
                 // Upstream's confidence: half for any criterion, half by their share.
                 return .present(0.5 + 0.5 * Double(found) / Double(criteria.count))
             }
+        }
+    }
+}
+
+extension Field where Value == [String] {
+    /// Each text has a first and a last character that is not white space.
+    fileprivate func trimmed() -> Self {
+        check("must not hold an empty name, or one with white space around it") { names in
+            names.allSatisfy { $0.first?.isWhitespace == false && $0.last?.isWhitespace == false }
         }
     }
 }

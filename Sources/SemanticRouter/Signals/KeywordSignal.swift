@@ -42,6 +42,8 @@ package struct KeywordSignals: SignalKind {
 
         package var signalName: String { name }
 
+        fileprivate var givenFuzzyThreshold: Int? { fuzzyThreshold.flatMap { $0 > 0 ? $0 : nil } }
+
         package static let schema = Schema<Self>("keyword signal", "Words and phrases in what is asked.") {
             Field("name", \.name, "The name that rules use.", example: "code_keywords").required().notEmpty()
                 .headerSafe()
@@ -67,13 +69,15 @@ package struct KeywordSignals: SignalKind {
             Field(
                 "fuzzy_threshold",
                 \.fuzzyThreshold,
-                "Up to 10: how many letters may be wrong. Above: how alike the words must be, in percent. Default: 2 "
-                    + "for `fuzzy_match`, 80 for `method: fuzzy`."
+                "Up to 10: how many letters may be wrong. Above: how alike the words must be, in percent. Default, and "
+                    + "0: 2 for `fuzzy_match`, 80 for `method: fuzzy`."
             )
             .range(0...100)
-            Field("bm25_threshold", \.bm25Threshold, "The score that a keyword needs.").range(0...)
-            Field("ngram_threshold", \.ngramThreshold, "The similarity that a keyword needs.").range(0...1)
-            Field("ngram_arity", \.ngramArity, "How many letters are compared at a time.").range(2...8)
+            Field("bm25_threshold", \.bm25Threshold, "The score that a keyword needs. 0: the default.").range(0...)
+            Field("ngram_threshold", \.ngramThreshold, "The similarity that a keyword needs. 0: the default.").range(
+                0...1
+            )
+            Field("ngram_arity", \.ngramArity, "How many letters are compared at a time. 0: the default.").range(0...8)
         }
 
         package func validate(_ report: inout ValidationReport) {
@@ -174,17 +178,20 @@ private struct Rule: Sendable {
     ) {
         self.operator = settings.operator
         count = settings.keywords.count
-        let lowercased = settings.keywords.map { $0.lowercased() }
+        let lowercased = settings.keywords.map { Lowercasing.lowercased($0) }
         switch settings.method {
         case .bm25:
-            matcher = .bm25(BM25Index(lowercased), threshold: Float(settings.bm25Threshold))
+            matcher = .bm25(
+                BM25Index(lowercased),
+                threshold: Float(settings.bm25Threshold > 0 ? settings.bm25Threshold : 0.1)
+            )
         case .ngram:
             matcher = .ngram(
-                NGramIndex(lowercased, arity: settings.ngramArity),
-                threshold: Float(settings.ngramThreshold)
+                NGramIndex(lowercased, arity: settings.ngramArity == 0 ? 3 : max(2, settings.ngramArity)),
+                threshold: Float(settings.ngramThreshold > 0 ? settings.ngramThreshold : 0.4)
             )
         case .fuzzy:
-            matcher = .fuzzy(FuzzyMatcher(lowercased, limit: .init(threshold: settings.fuzzyThreshold ?? 80)))
+            matcher = .fuzzy(FuzzyMatcher(lowercased, limit: .init(threshold: settings.givenFuzzyThreshold ?? 80)))
         case .regex, nil:
             var literals: [Literal] = []
             for keyword in settings.keywords {
@@ -195,10 +202,10 @@ private struct Rule: Sendable {
                 } else if settings.caseSensitive {
                     literals.append(.exact(exact.add(keyword)))
                 } else {
-                    literals.append(.folded(folded.add(keyword.lowercased())))
+                    literals.append(.folded(folded.add(Lowercasing.lowercased(keyword))))
                 }
             }
-            let limit = FuzzyMatcher.Limit(threshold: settings.fuzzyThreshold ?? 2)
+            let limit = FuzzyMatcher.Limit(threshold: settings.givenFuzzyThreshold ?? 2)
             matcher = .literals(literals, fuzzy: settings.fuzzyMatch ? FuzzyMatcher(lowercased, limit: limit) : nil)
         }
     }

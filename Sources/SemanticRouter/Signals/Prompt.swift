@@ -50,6 +50,14 @@ package struct Prompt: Sendable {
         closeText = Self.window(Self.closeBytes, of: lowercasedText)
     }
 
+    /// What is longer is no word that anybody looks for.
+    private static let longestWord = 64
+
+    /// ASCII letters and digits.
+    private static func isWord(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF)
+    }
+
     /// Both ends, cut between characters' bytes and not inside them; all of a text that is no longer than that.
     private static func window(_ size: Int, of bytes: [UInt8]) -> [UInt8] {
         guard bytes.count > 2 * size else { return bytes }
@@ -57,6 +65,11 @@ package struct Prompt: Sendable {
         while head > 0, bytes[head] & 0xC0 == 0x80 { head -= 1 }
         var tail = bytes.count - size
         while tail < bytes.count, bytes[tail] & 0xC0 == 0x80 { tail += 1 }
+        // Half a word is another word.
+        let starts = (0...longestWord).lazy.map { head - $0 }
+        head = starts.first { !(isWord(bytes[$0 - 1]) && isWord(bytes[$0])) } ?? head
+        let ends = (0...longestWord).lazy.map { [tail] in tail + $0 }
+        tail = ends.first { !(isWord(bytes[$0 - 1]) && isWord(bytes[$0])) } ?? tail
         return bytes[..<head] + [0x0A] + bytes[tail...]
     }
 }

@@ -1,4 +1,4 @@
-import ConfigKit
+package import ConfigKit
 
 /// The kinds of signals that rules may name, by upstream's words under `type`.
 package enum SignalType: String, CaseIterable, Hashable, ConfigValue {
@@ -7,6 +7,15 @@ package enum SignalType: String, CaseIterable, Hashable, ConfigValue {
     case userFeedback = "user_feedback"
     case reask, preference, language, context, structure, complexity, modality, authz, jailbreak, pii, kb
     case conversation, event, metadata, classifier, projection
+
+    /// Upstream takes either case.
+    package static func decode(_ node: ConfigNode, with decoder: inout ConfigDecoder) -> SignalType? {
+        guard let type = node.text.flatMap({ SignalType(rawValue: $0.lowercased()) }) else {
+            decoder.unknown(node, among: allCases.map(\.rawValue))
+            return nil
+        }
+        return type
+    }
 
     /// The key under `routing.signals`; nil for what is computed from other signals.
     package var settingsKey: String? {

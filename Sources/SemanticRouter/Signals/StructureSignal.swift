@@ -42,6 +42,7 @@ package struct StructureSignals: SignalKind {
         }
 
         package func validate(_ report: inout ValidationReport) {
+            guard report.isSound("type") else { return }
             switch type {
             case .regex:
                 guard let pattern, !pattern.isEmpty else {
@@ -155,7 +156,7 @@ private struct StructureRule: Sendable {
         predicate = settings.predicate
         let config = settings.feature.source
         let isExact = config.caseSensitive
-        let fold = { (text: String) in isExact ? text : text.lowercased() }
+        let fold = { (text: String) in isExact ? text : Lowercasing.lowercased(text) }
         switch config.type {
         case .regex:
             let pattern = config.pattern.flatMap { try? LinearPattern($0, caseInsensitive: !isExact) }

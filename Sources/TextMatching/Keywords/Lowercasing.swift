@@ -1,6 +1,10 @@
-/// Lower case by Unicode's default mappings (`Unicode.Scalar.Properties.lowercaseMapping`), scalar by scalar: the final
-/// sigma of Greek becomes σ like every other.
+/// Lower case by Unicode's default mappings (`Unicode.Scalar.Properties.lowercaseMapping`), scalar by scalar. Greek's final
+/// sigma and the long s, which are lower case already, become σ and s, as simple case folding has it.
 package enum Lowercasing {
+    package static func lowercased(_ text: String) -> String {
+        String(decoding: lowercased(Array(text.utf8)), as: UTF8.self)
+    }
+
     /// The text in lower case.
     ///
     /// - Parameter text: valid UTF-8.
@@ -33,7 +37,11 @@ package enum Lowercasing {
                 continue
             }
             let (value, length) = text.scalar(at: offset)
-            if isCaseless(value) {
+            if value == 0x3C2 {
+                result.append(contentsOf: "σ".utf8)
+            } else if value == 0x17F {
+                result.append(UInt8(ascii: "s"))
+            } else if isCaseless(value) {
                 result.append(contentsOf: bytes[offset..<(offset + length)])
             } else {
                 result.append(contentsOf: (Unicode.Scalar(value) ?? "\u{FFFD}").properties.lowercaseMapping.utf8)

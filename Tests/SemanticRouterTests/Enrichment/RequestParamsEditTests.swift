@@ -94,7 +94,7 @@ import Testing
 
     @Test("A body of very many unknown members is stripped in one pass")
     func manyMembers() throws {
-        let members = (0..<50_000).map { #""k\#($0)":0"# }.joined(separator: ",")
+        let members = (0..<4_000).map { #""k\#($0)":0"# }.joined(separator: ",")
         #expect(try edited(RequestParamsSettings(stripsUnknown: true), "{\(members),\"n\":1}") == #"{"n":1}"#)
     }
 }

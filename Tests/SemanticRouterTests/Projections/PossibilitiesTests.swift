@@ -33,7 +33,7 @@ import Testing
             bare[$0].state == .unavailable && profile.table.ids[$0].type != .projection
         }
         let possibilities = Possibilities(bare, profile.projections)
-        let rules = profile.engine.entries.map { certainty($0, possibilities) }
+        let rules = profile.engine.entries.map { possibilities.certainty(of: $0.rule) }
         let made = outcome(profile, bare)
         let isSettled = possibilities.settles(made.match, in: profile.engine)
         if !missing.isEmpty {
@@ -75,13 +75,6 @@ import Testing
         let holds = profile.engine.entries.map { $0.rule.confidence(in: signals) != nil }
         return (profile.engine.decide(signals), holds)
     }
-
-    /// Read off an engine with this decision alone.
-    private func certainty(_ entry: DecisionEngine.Entry, _ possibilities: Possibilities) -> Certainty {
-        let engine = DecisionEngine([entry], strategy: .priority)
-        if possibilities.settles(DecisionEngine.Match(index: 0, confidence: 1), in: engine) { return .holds }
-        return possibilities.settles(nil, in: engine) ? .fails : .open
-    }
 }
 
 /// A small policy over signals that are evaluated and signals that are not.
@@ -107,7 +100,7 @@ private struct PartialPolicy {
                 let bounds = random.pick(["gte: \(low)", "lt: \(low)", "gt: \(low), lte: \(low + 0.75)"])
                 return "{name: x\(place)_\(index), \(bounds)}"
             }
-            let method = random.pick(["threshold_bands", "multi_emit"])
+            let method = bands.count > 1 ? random.pick(["threshold_bands", "multi_emit"]) : "threshold_bands"
             return
                 "{name: m\(place), source: x\(place), method: \(method), outputs: [\(bands.joined(separator: ", "))]}"
         }

@@ -240,7 +240,7 @@ extension NaiveProjections.Mapping {
         }
         self.init(
             source: score,
-            method: random.pick(["threshold_bands", "multi_emit"]),
+            method: bands.count > 1 ? random.pick(["threshold_bands", "multi_emit"]) : "threshold_bands",
             slope: Double(1 + random.below(24)),
             bands: bands
         )

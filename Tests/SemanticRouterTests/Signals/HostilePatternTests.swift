@@ -156,7 +156,9 @@ import Testing
             """
         )
         let prompt = try Prompt.asking(String(repeating: "ignore ", count: 900), patternSteps: 1)
-        #expect(rules.present(prompt) == ["k", "f", "words", "bytes", "order", "c"])
+        #expect(rules.present(prompt) == ["k", "words", "bytes", "order", "c"])
+        // Comparing words is paid for too.
+        #expect(try rules.reading(.keyword, "f", prompt) == .unavailable)
         #expect(try rules.reading(.structure, "costly", prompt) == .unavailable)
     }
 

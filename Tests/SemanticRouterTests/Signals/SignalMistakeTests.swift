@@ -44,7 +44,7 @@ import Testing
                 method: bm52
               - name: c
                 keywords: [a]
-                ngram_arity: 1
+                ngram_arity: 9
                 ngram_threshold: 1.5
                 bm25_threshold: -1
                 fuzzy_threshold: 101
@@ -54,7 +54,7 @@ import Testing
             [
                 "4: keywords[0].operator: \"or\" is not one of AND, OR, NOR; did you mean \"OR\"?",
                 "7: keywords[1].method: \"bm52\" is not one of regex, bm25, ngram, fuzzy; did you mean \"bm25\"?",
-                "10: keywords[2].ngram_arity: must be from 2 to 8, found the number 1",
+                "10: keywords[2].ngram_arity: must be from 0 to 8, found the number 9",
                 "11: keywords[2].ngram_threshold: must be from 0 to 1, found the number 1.5",
                 "12: keywords[2].bm25_threshold: must be at least 0, found the number -1",
                 "13: keywords[2].fuzzy_threshold: must be from 0 to 100, found the number 101",

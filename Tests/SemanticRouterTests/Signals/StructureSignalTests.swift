@@ -68,8 +68,8 @@ import Darwin
             (["表格", "格"], "表格", 2),
             (["step", "step by step"], "step by step", 3),
             (["C++", "C"], "C++ and C, not C++Builder", 4),
-            // The search goes on behind a place that is no whole word.
-            ([",,"], "A,,, ", 0),
+            // The first place is no whole word, the second one is.
+            ([",,"], "A,,, ", 1),
             (["aa"], "aa aaa aa", 2),
         ]
     )
