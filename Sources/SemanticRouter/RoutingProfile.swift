@@ -1,5 +1,6 @@
-/// `routing`, or a recipe, made ready: what is read of a request, and what is chosen then. Immutable.
-package struct RoutingProfile: Sendable {
+/// `routing`, or a recipe, made ready: what is read of a request, and what is chosen then. Immutable; a class, as every
+/// request's facts refer to it.
+package final class RoutingProfile: Sendable {
     /// `default` for `routing`.
     package let name: String
     package let table: SignalTable

@@ -39,6 +39,11 @@ package struct Enrichment: Sendable {
     /// In the order in which they act: fields added, then set, then taken away.
     private var headers: [HeaderEdit] = []
 
+    /// Whether a plugin changes requests.
+    private var acts: Bool { systemPrompt != nil || requestParams != nil || tools != nil || !headers.isEmpty }
+
+    private static let allTypes = Set(PluginType.allCases)
+
     /// Of several plugins of one type, which a file cannot have, the last one counts.
     package init(plugins: [PluginConfig]) {
         for plugin in plugins {
@@ -61,7 +66,8 @@ package struct Enrichment: Sendable {
 
     /// What becomes of a request that the decision matched. Without `reasoning`, that is left to the client.
     package func edits(for request: TextRequest, reasoning: ReasoningChoice?) -> EnrichedRequest {
-        enriched(request, reasoning: reasoning.map { ReasoningEdit($0) }, types: Set(PluginType.allCases))
+        guard reasoning != nil || acts else { return EnrichedRequest() }
+        return enriched(request, reasoning: reasoning.map { ReasoningEdit($0) }, types: Self.allTypes)
     }
 
     /// As `edits(for:reasoning:)`, by plugins of some types only: for a request that names its model itself.

@@ -129,6 +129,8 @@ private struct Literals: Sendable {
     struct Builder {
         private var keywords: [String] = []
 
+        var count: Int { keywords.count }
+
         /// The keyword's place among those that are searched.
         mutating func add(_ keyword: String) -> Int {
             keywords.append(keyword)
@@ -170,6 +172,8 @@ private struct Rule: Sendable {
     let `operator`: KeywordSignals.Operator
     let count: Int
     let matcher: Matcher
+    /// Where all keywords are searched in lower case, and nothing else is tried: their places.
+    let places: Range<Int>?
 
     init(
         _ settings: KeywordSignals.Settings,
@@ -178,6 +182,7 @@ private struct Rule: Sendable {
     ) {
         self.operator = settings.operator
         count = settings.keywords.count
+        let first = folded.count
         let lowercased = settings.keywords.map { Lowercasing.lowercased($0) }
         switch settings.method {
         case .bm25:
@@ -208,6 +213,8 @@ private struct Rule: Sendable {
             let limit = FuzzyMatcher.Limit(threshold: settings.givenFuzzyThreshold ?? 2)
             matcher = .literals(literals, fuzzy: settings.fuzzyMatch ? FuzzyMatcher(lowercased, limit: limit) : nil)
         }
+        let isPlain = folded.count - first == count && !settings.fuzzyMatch
+        places = isPlain ? first..<folded.count : nil
     }
 
     func reading(
@@ -216,6 +223,10 @@ private struct Rule: Sendable {
         _ exact: KeywordSet,
         _ budget: inout StepBudget
     ) -> SignalReading {
+        // Most rules find nothing.
+        if let places, folded.isDisjoint(with: places) {
+            return `operator` == .nor ? .present(0.5) : .absent
+        }
         let found = prompt.closeText.withUnsafeBytes { text in
             switch matcher {
             case .literals(let literals, let fuzzy):

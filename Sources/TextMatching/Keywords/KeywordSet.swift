@@ -20,6 +20,21 @@ package struct KeywordSet: Sendable {
         return words[word] & (1 << UInt64(keyword & 63)) != 0
     }
 
+    /// Whether none of the keywords of a range is a member.
+    package func isDisjoint(with keywords: Range<Int>) -> Bool {
+        var keyword = keywords.lowerBound
+        while keyword < keywords.upperBound {
+            let word = keyword >> 6
+            guard word < words.count else { return true }
+            let first = keyword & 63
+            let count = min(64 - first, keywords.upperBound - keyword)
+            let mask: UInt64 = (count == 64 ? ~0 : (1 << UInt64(count)) - 1) << UInt64(first)
+            if words[word] & mask != 0 { return false }
+            keyword += count
+        }
+        return true
+    }
+
     /// Whether the keyword is new.
     @discardableResult
     package mutating func insert(_ keyword: Int) -> Bool {

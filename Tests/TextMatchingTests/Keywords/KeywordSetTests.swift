@@ -15,4 +15,18 @@ import TextMatching
         set.removeAll()
         #expect(set.isEmpty && set.indices == [] && !set.contains(3))
     }
+
+    @Test("A range is disjoint from a set that holds none of its numbers")
+    func disjoint() {
+        for member in [0, 1, 62, 63, 64, 65, 127, 128, 190] {
+            var set = KeywordSet(capacity: 130)
+            set.insert(member)
+            for low in 0..<200 {
+                for length in [0, 1, 2, 63, 64, 65, 130] {
+                    let range = low..<(low + length)
+                    #expect(set.isDisjoint(with: range) == !range.contains(member), "\(member) \(range)")
+                }
+            }
+        }
+    }
 }
