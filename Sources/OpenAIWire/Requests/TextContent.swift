@@ -80,7 +80,8 @@ package struct TextContent: Sendable {
         return texts.filter { $0.turn == last.turn && $0.role == .user && $0.isContent }
     }
 
-    /// As `lastUserText`, in UTF-8.
+    /// What the user said last, in UTF-8; its parts are joined by line breaks, as vLLM's chat templates do. Empty where they
+    /// said nothing.
     package var lastUserBytes: [UInt8] {
         var bytes: [UInt8] = []
         for (index, part) in lastUserParts.enumerated() {
@@ -88,13 +89,6 @@ package struct TextContent: Sendable {
             part.text.appendText(to: &bytes)
         }
         return bytes
-    }
-
-    /// What the user said in their last turn; its parts are joined by line breaks, as vLLM's chat templates do.
-    package var lastUserText: String? {
-        let parts = lastUserParts
-        guard !parts.isEmpty else { return nil }
-        return parts.compactMap(\.text.string).joined(separator: "\n")
     }
 }
 

@@ -25,14 +25,9 @@ struct EvalCommand {
     /// 0 where as many probes pass as the file asks for, else 1.
     func run(_ arguments: [String]) -> Int32 {
         let options: Options
-        switch Self.reader.read(arguments) {
-        case .help(let text), .version(let text):
-            Console.print(text)
-            return 0
-        case .settings(let result):
-            for diagnostic in result.diagnostics { Console.complain("\(diagnostic)") }
-            guard let value = result.value else { return 2 }
-            options = value
+        switch Self.reader.settings(from: arguments) {
+        case .settings(let given): options = given
+        case .exit(let status): return status
         }
         let policy = SemanticConfig.load(options.config ?? "", options: .policy(isStrict: false))
         let probes = ProbeFile.load(options.probes ?? "")

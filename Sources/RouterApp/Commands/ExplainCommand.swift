@@ -44,14 +44,9 @@ struct ExplainCommand {
 
     func run(_ arguments: [String]) -> Int32 {
         let options: Options
-        switch Self.reader.read(arguments) {
-        case .help(let text), .version(let text):
-            Console.print(text)
-            return 0
-        case .settings(let result):
-            for diagnostic in result.diagnostics { Console.complain("\(diagnostic)") }
-            guard let value = result.value else { return 2 }
-            options = value
+        switch Self.reader.settings(from: arguments) {
+        case .settings(let given): options = given
+        case .exit(let status): return status
         }
         let path = options.config ?? ""
         let result = SemanticConfig.load(path, options: .policy(isStrict: false))

@@ -12,14 +12,9 @@ struct ServeCommand {
 
     func run(_ arguments: [String]) async -> Int32 {
         let options: ServeOptions
-        switch Self.reader(kind).read(arguments) {
-        case .help(let text), .version(let text):
-            Console.print(text)
-            return 0
-        case .settings(let result):
-            for diagnostic in result.diagnostics { Console.complain("\(diagnostic)") }
-            guard let value = result.value else { return 2 }
-            options = value
+        switch Self.reader(kind).settings(from: arguments) {
+        case .settings(let given): options = given
+        case .exit(let status): return status
         }
         if kind == .router, options.config != nil {
             Console.complain("--config: `router` chooses workers only; use `sextant gateway` for a semantic policy")

@@ -9,14 +9,9 @@ struct SimCommand {
 
     func run(_ arguments: [String]) async -> Int32 {
         let options: SimOptions
-        switch Self.reader.read(arguments) {
-        case .help(let text), .version(let text):
-            Console.print(text)
-            return 0
-        case .settings(let result):
-            for diagnostic in result.diagnostics { Console.complain("\(diagnostic)") }
-            guard let value = result.value else { return 2 }
-            options = value
+        switch Self.reader.settings(from: arguments) {
+        case .settings(let given): options = given
+        case .exit(let status): return status
         }
         ProcessLimits.raiseFileLimit()
         let config = options.simConfig

@@ -41,8 +41,8 @@ package indirect enum RuleExpression: Sendable {
         case .always:
             return 0
         case .signal(let position):
-            let reading = signals[position]
-            return reading.isPresent ? reading.confidence : nil
+            // Not by way of the whole reading, which would be copied.
+            return signals.readings[position].isPresent ? signals.readings[position].confidence : nil
         case .predicate(let position, let bounds, let countsUnavailable):
             let reading = signals[position]
             guard reading.state != .unavailable else { return countsUnavailable ? 1 : nil }

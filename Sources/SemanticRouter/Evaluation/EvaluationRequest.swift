@@ -11,9 +11,6 @@ package struct EvaluationRequest: Sendable {
     package let requestedModel: String?
     package let wantsTrace: Bool
 
-    /// What asks `routing` to choose, where a body names no model. Upstream's name.
-    private static let automaticModel = "vllm-sr/auto"
-
     /// Members that are ours and not the chat request's.
     private static let own: Set<String> = ["text", "options", "model", "messages"]
 

@@ -39,14 +39,14 @@ import Testing
         )
         let content = try request(.chatCompletions, body).content()
         #expect(content.unreadable == [])
-        #expect(content.lastUserText == "last!")
+        #expect(content.lastUserBytes == Array("last!".utf8))
         #expect(content.lastUserParts.map(\.path) == [["messages", 6, "content"]])
         #expect(content.texts[2].path == ["messages", 1, "content", 1, "text"])
         #expect(content.texts.prefix(5).map(\.turn) == [0, 1, 1, 1, 2])
     }
 
     @Test("The last user text is the whole of the last user turn, even when the assistant speaks last")
-    func lastUserText() throws {
+    func lastUserBytes() throws {
         let body = """
             {"messages": [{"role": "user", "content": "old"},
                 {"role": "user", "content": [{"type": "text", "text": "a"},
@@ -54,9 +54,9 @@ import Testing
                                              {"type": "text", "text": "b"}]},
                 {"role": "assistant", "content": "c"}]}
             """
-        #expect(try request(.chatCompletions, body).content().lastUserText == "a\nb")
+        #expect(try request(.chatCompletions, body).content().lastUserBytes == Array("a\nb".utf8))
         let silent = #"{"messages": [{"role": "system", "content": "x"}]}"#
-        #expect(try request(.chatCompletions, silent).content().lastUserText == nil)
+        #expect(try request(.chatCompletions, silent).content().lastUserBytes.isEmpty)
     }
 
     @Test(
@@ -142,7 +142,7 @@ import Testing
         )
         let content = try request(.responses, body).content()
         #expect(content.unreadable == [.stored, .encoded, .unknown, .image, .file])
-        #expect(content.lastUserText == "z")
+        #expect(content.lastUserBytes == Array("z".utf8))
     }
 
     @Test("An Anthropic request: system first, blocks of all kinds")
@@ -171,7 +171,7 @@ import Testing
         )
         let content = try request(.messages, body).content()
         #expect(content.unreadable == [.encoded, .image, .file])
-        #expect(content.lastUserText == "D\nv")
+        #expect(content.lastUserBytes == Array("D\nv".utf8))
         let tool = try #require(try MessagesRequest(request(.messages, body)).tools.first)
         #expect(tool.name == "f")
         #expect(tool.description?.string == "d")
