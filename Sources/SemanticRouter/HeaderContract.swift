@@ -7,10 +7,7 @@ struct HeaderContract: Sendable {
 
     /// What is told.
     struct Facts {
-        let profile: RoutingProfile
-        let evaluation: RoutingProfile.Evaluation?
-        /// How many tokens the request was taken to have.
-        let tokens: Int
+        let judgement: SemanticRouter.Judgement
         /// The chosen model's name in the policy; nil where no model answers.
         let model: String?
         var algorithm: String
@@ -65,9 +62,9 @@ struct HeaderContract: Sendable {
 
     private func keystones(_ facts: Facts) -> [AnswerHeaders.Field] {
         var fields: [AnswerHeaders.Field] = []
-        if facts.isAutomatic { fields.append((RoutingHeaders.selectedRecipe, facts.profile.name)) }
-        if let match = facts.evaluation?.match {
-            fields.append((RoutingHeaders.selectedDecision, facts.profile.decisions[match.index].name))
+        if facts.isAutomatic { fields.append((RoutingHeaders.selectedRecipe, facts.judgement.profile.name)) }
+        if let match = facts.judgement.evaluation?.match {
+            fields.append((RoutingHeaders.selectedDecision, facts.judgement.profile.decisions[match.index].name))
             fields.append((RoutingHeaders.selectedConfidence, Self.fourDigits(match.confidence)))
         }
         if facts.isAutomatic { fields.append((RoutingHeaders.selectedAlgorithm, facts.algorithm)) }
@@ -77,17 +74,16 @@ struct HeaderContract: Sendable {
 
     private func details(_ facts: Facts) -> [AnswerHeaders.Field] {
         var fields: [AnswerHeaders.Field] = []
-        let match = facts.evaluation?.match
-        let decision = match.map { facts.profile.decisions[$0.index] }
+        let decision = facts.judgement.decision
         if let category = decision?.category { fields.append((RoutingHeaders.selectedCategory, category)) }
         if let decision { fields.append((RoutingHeaders.selectedDecision, decision.name)) }
         fields.append((RoutingHeaders.selectedReasoning, facts.usesReasoning ? "on" : "off"))
         if let model = facts.model { fields.append((RoutingHeaders.selectedModel, model)) }
         fields.append((RoutingHeaders.injectedSystemPrompt, facts.injectedSystemPrompt ? "true" : "false"))
-        guard let evaluation = facts.evaluation else { return fields }
+        guard let evaluation = facts.judgement.evaluation else { return fields }
         var found: [(SignalType, String)] = []
         for (position, reading) in evaluation.signals.readings.enumerated() where reading.isPresent {
-            let id = facts.profile.table.ids[position]
+            let id = facts.judgement.profile.table.ids[position]
             if let last = found.last, last.0 == id.type {
                 // What many proxies take for a header at most is 8 KiB.
                 guard last.1.utf8.count + id.name.utf8.count < Self.longestList else { continue }
@@ -97,7 +93,9 @@ struct HeaderContract: Sendable {
             }
         }
         for (type, names) in found { fields.append((RoutingHeaders.matchedPrefix + type.headerWord, names)) }
-        if facts.tokens > 0 { fields.append((RoutingHeaders.contextTokenCount, String(facts.tokens))) }
+        if facts.judgement.tokens > 0 {
+            fields.append((RoutingHeaders.contextTokenCount, String(facts.judgement.tokens)))
+        }
         return fields
     }
 

@@ -68,16 +68,25 @@ package struct SemanticRouter: Sendable {
     /// - Parameter isServed: whether a worker serves a model of that name. What nobody serves is not chosen while there is
     ///   something else to choose.
     package func routeNow(_ request: InboundRequest, isServed: (String) -> Bool) -> RoutingOutcome {
-        let judgement: Judgement
-        guard let asked = request.text.model else { return bypass(.explicitModel) }
-        if let profile = profile(for: asked) {
-            judgement = judge(request, profile)
-            if case .unreadable = judgement { metrics.countBypass(.unreadable) }
-        } else {
-            guard judgesExplicitModels || models[asked] != nil else { return bypass(.explicitModel) }
-            return routeExplicit(request, asked, isServed: isServed)
+        let judgement = judge(request)
+        let outcome = outcome(of: request, judgement, isServed: isServed)
+        count(outcome, judgement)
+        return outcome
+    }
+
+    /// What follows from what was found. Counts nothing, so that an explanation can ask too.
+    func outcome(of request: InboundRequest, _ judgement: Judgement, isServed: (String) -> Bool) -> RoutingOutcome {
+        judgement.isAutomatic
+            ? choose(request, judgement, isServed: isServed) : keep(request, judgement, isServed: isServed)
+    }
+
+    private func count(_ outcome: RoutingOutcome, _ judgement: Judgement) {
+        if judgement.isAutomatic, judgement.evaluation == nil { metrics.countBypass(.unreadable) }
+        switch outcome {
+        case .bypass(let reason): metrics.countBypass(reason)
+        case .forward where !judgement.isAutomatic: metrics.countBypass(.explicitModel)
+        case .forward, .respond: metrics.countDecision(judgement.decision?.name)
         }
-        return choose(request, judgement, isServed: isServed)
     }
 
     /// The profile that a model's name asks to choose; nil for the name of a model.
@@ -90,41 +99,35 @@ package struct SemanticRouter: Sendable {
         return virtualNames[String(trimmed)].map { profiles[$0] }
     }
 
-    /// What was found in a request.
-    private enum Judgement {
-        case unreadable(RoutingProfile)
-        case judged(RoutingProfile, RoutingProfile.Evaluation, tokens: Int)
-
-        var profile: RoutingProfile {
-            switch self {
-            case .unreadable(let profile), .judged(let profile, _, _): profile
-            }
-        }
-
-        var evaluation: RoutingProfile.Evaluation? {
-            switch self {
-            case .unreadable: nil
-            case .judged(_, let evaluation, _): evaluation
-            }
-        }
-
-        var tokens: Int {
-            switch self {
-            case .unreadable: 0
-            case .judged(_, _, let tokens): tokens
-            }
-        }
+    /// What was found in a request, and for whom.
+    struct Judgement {
+        let profile: RoutingProfile
+        /// Whether the request leaves the choice to the profile.
+        let isAutomatic: Bool
+        /// Nil where the text cannot be read, or no decision could act on the request.
+        var evaluation: RoutingProfile.Evaluation?
+        var tokens = 0
 
         var decision: Decision? { evaluation?.match.map { profile.decisions[$0.index] } }
     }
 
-    private func judge(_ request: InboundRequest, _ profile: RoutingProfile) -> Judgement {
-        do {
-            let prompt = try prompt(of: request)
-            return .judged(profile, profile.evaluate(prompt), tokens: prompt.tokens)
-        } catch {
-            return .unreadable(profile)
-        }
+    /// The profile that a request falls to, without a look at its text.
+    func unjudged(_ request: InboundRequest) -> Judgement {
+        let automatic = profile(for: request.text.model)
+        return Judgement(profile: automatic ?? profiles[0], isAutomatic: automatic != nil)
+    }
+
+    /// Whether a decision can act on the request at all.
+    func canAct(on request: InboundRequest, _ judgement: Judgement) -> Bool {
+        judgement.isAutomatic || judgesExplicitModels && request.text.model != nil
+    }
+
+    private func judge(_ request: InboundRequest) -> Judgement {
+        var judgement = unjudged(request)
+        guard canAct(on: request, judgement), let prompt = try? prompt(of: request) else { return judgement }
+        judgement.evaluation = judgement.profile.evaluate(prompt)
+        judgement.tokens = prompt.tokens
+        return judgement
     }
 
     /// What signals read of the request.
@@ -140,8 +143,7 @@ package struct SemanticRouter: Sendable {
     ) -> RoutingOutcome {
         let decision = judgement.decision
         if let decision, let answer = answer(to: request, of: decision, judgement) { return answer }
-        guard let selection = select(from: decision, isServed: isServed) else { return bypass(.nothingToChoose) }
-        metrics.countDecision(decision?.name)
+        guard let selection = select(from: decision, isServed: isServed) else { return .bypass(.nothingToChoose) }
         let enriched = decision?.enrichment.edits(for: request.text, reasoning: selection.reasoning)
         var edits = enriched?.edits ?? RequestEdits()
         edits.headers.insert(
@@ -149,9 +151,7 @@ package struct SemanticRouter: Sendable {
             at: 0
         )
         let facts = HeaderContract.Facts(
-            profile: judgement.profile,
-            evaluation: judgement.evaluation,
-            tokens: judgement.tokens,
+            judgement: judgement,
             model: selection.name,
             algorithm: selection.algorithm,
             usesReasoning: selection.usesReasoning,
@@ -169,12 +169,12 @@ package struct SemanticRouter: Sendable {
 
     /// A request that names its model: it keeps it, under the name that workers serve it by, and only those plugins act
     /// that the policy lets act on such requests.
-    private func routeExplicit(
+    private func keep(
         _ request: InboundRequest,
-        _ asked: String,
+        _ judgement: Judgement,
         isServed: (String) -> Bool
     ) -> RoutingOutcome {
-        let judgement = judgesExplicitModels ? judge(request, profiles[0]) : .unreadable(profiles[0])
+        guard let asked = request.text.model else { return .bypass(.explicitModel) }
         let plugins = config.global.router.explicitModelPlugins
         var edits = RequestEdits()
         var injectedSystemPrompt = false
@@ -188,13 +188,10 @@ package struct SemanticRouter: Sendable {
         }
         let model = models[asked]
         let served = model.map { isServed(asked) && !isServed($0.servedName) ? asked : $0.servedName } ?? asked
-        guard served != asked || edits != RequestEdits() else { return bypass(.explicitModel) }
-        metrics.countBypass(.explicitModel)
+        guard served != asked || edits != RequestEdits() else { return .bypass(.explicitModel) }
         edits.headers.insert(.set(name: RoutingHeaders.upstreamSelectedModel, value: served), at: 0)
         let facts = HeaderContract.Facts(
-            profile: judgement.profile,
-            evaluation: judgement.evaluation,
-            tokens: judgement.tokens,
+            judgement: judgement,
             model: asked,
             algorithm: "",
             injectedSystemPrompt: injectedSystemPrompt,
@@ -217,12 +214,9 @@ package struct SemanticRouter: Sendable {
         _ judgement: Judgement
     ) -> RoutingOutcome? {
         guard let settings = decision.enrichment.fastResponse else { return nil }
-        metrics.countDecision(decision.name)
         var response = FastResponse(settings).response(to: request.text, unixSeconds: unixTime())
         let facts = HeaderContract.Facts(
-            profile: judgement.profile,
-            evaluation: judgement.evaluation,
-            tokens: judgement.tokens,
+            judgement: judgement,
             model: nil,
             algorithm: "fast_response"
         )
@@ -280,11 +274,6 @@ package struct SemanticRouter: Sendable {
 
     /// What the answer to a request says that was sent on as it is.
     package var bypassHeaders: AnswerHeaders { contract.bypassHeaders }
-
-    private func bypass(_ reason: BypassReason) -> RoutingOutcome {
-        metrics.countBypass(reason)
-        return .bypass(reason)
-    }
 
     // MARK: Models
 

@@ -1,6 +1,7 @@
 import ConfigKit
 import Foundation
 import HTTPTransport
+import Instruments
 import NIOCore
 import NIOHTTP1
 import OpenAIWire
@@ -405,6 +406,8 @@ struct PolicyTests {
             #expect(root["decision_result"]?["matched_signals"]?["keywords"]?[0]?.string == "proof")
             #expect(root["eval_trace"]?.elements.map { $0["decision_name"]?.string } == ["proofs", "refusal"])
             #expect(stack.workers.allSatisfy { $0.log.entries.isEmpty })
+            // Nothing was routed.
+            #expect(!stack.registry.exposition().contains("sextant_decisions_total{"))
             let wrong = try await RawConnection.connect(port: port)
             try await wrong.send(
                 "POST /api/v1/eval HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"

@@ -2,7 +2,7 @@
 /// reported by the field's path (`messages[2].content`).
 extension JSONValue {
     /// The member's value unless it is missing or null.
-    func given(_ key: String) -> JSONValue? {
+    package func given(_ key: String) -> JSONValue? {
         guard let value = self[key], !value.isNull else { return nil }
         return value
     }

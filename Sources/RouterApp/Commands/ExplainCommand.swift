@@ -78,7 +78,7 @@ struct ExplainCommand {
 
     /// Nil where none was given.
     private func request(_ options: Options, _ router: SemanticRouter) throws(RouterError) -> InboundRequest? {
-        let model = options.model ?? router.config.global.router.automaticNames.first ?? "auto"
+        let model = options.model ?? router.config.global.router.automaticName
         let endpoint = TextEndpoint(path: options.path) ?? .chatCompletions
         let body: ByteBuffer
         if let prompt = options.prompt {

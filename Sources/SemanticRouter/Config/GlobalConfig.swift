@@ -89,6 +89,9 @@ package struct RouterConfig: Configurable {
         let names = autoModelNames.isEmpty ? ["vllm-sr/auto", "auto", autoModelName ?? "MoM"] : autoModelNames
         return names.filter { seen.insert($0).inserted }
     }
+
+    /// One of them, for a request of our own that leaves the choice to `routing`.
+    package var automaticName: String { automaticNames[0] }
 }
 
 /// `global.services`.

@@ -107,9 +107,4 @@ extension JSONValue {
         }
         return isThere
     }
-
-    /// The member's value unless it is missing or null.
-    func nonNull(_ key: String) -> JSONValue? {
-        self[key].flatMap { $0.isNull ? nil : $0 }
-    }
 }

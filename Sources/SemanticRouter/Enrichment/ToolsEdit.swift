@@ -163,7 +163,7 @@ private enum ToolHistory {
             case "tool", "function":
                 return [.remove(path)]
             case "assistant":
-                let calls = ["tool_calls", "function_call"].filter { message.nonNull($0) != nil }
+                let calls = ["tool_calls", "function_call"].filter { message.given($0) != nil }
                 guard !calls.isEmpty else { return [] }
                 return saysNothing(message, without: calls)
                     ? [.remove(path)] : calls.map { .remove(path.appending(.key($0))) }

@@ -54,7 +54,7 @@ extension SemanticRouter {
         query: String = "",
         isServed: (String) -> Bool
     ) throws(RouterError) -> JSONFragment {
-        let fallback = config.global.router.automaticNames.first ?? "auto"
+        let fallback = config.global.router.automaticName
         let evaluation = try EvaluationRequest(body: body, query: query, fallbackModel: fallback)
         guard profile(for: evaluation.request.text.model) != nil else {
             throw .invalidRequest(

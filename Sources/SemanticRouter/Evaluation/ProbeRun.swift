@@ -43,12 +43,11 @@ package struct ProbeRun: Sendable {
         _ router: SemanticRouter,
         isServed: (String) -> Bool
     ) -> Outcome {
-        let fallback = router.config.global.router.automaticNames.first ?? "auto"
         let evaluation: EvaluationRequest
         do {
             evaluation = try EvaluationRequest(
                 body: try probe.body(model: group.model),
-                fallbackModel: fallback
+                fallbackModel: router.config.global.router.automaticName
             )
         } catch {
             return Outcome(

@@ -58,8 +58,8 @@ extension SemanticRouter {
     ///
     /// - Parameter isServed: as in `routeNow`.
     package func explain(_ request: InboundRequest, isServed: (String) -> Bool) -> Explanation {
-        let profile = profile(for: request.text.model) ?? profiles[0]
-        let outcome = routeNow(request, isServed: isServed)
+        var judgement = unjudged(request)
+        let profile = judgement.profile
         guard let prompt = try? prompt(of: request) else {
             return Explanation(
                 profile: profile,
@@ -71,7 +71,7 @@ extension SemanticRouter {
                 match: nil,
                 isSettled: false,
                 selection: select(from: nil, isServed: isServed),
-                outcome: outcome
+                outcome: outcome(of: request, judgement, isServed: isServed)
             )
         }
         var costs: [Explanation.Cost] = []
@@ -81,6 +81,10 @@ extension SemanticRouter {
         }
         let possibilities = Possibilities(bare, profile.projections)
         let evaluation = profile.conclude(bare)
+        if canAct(on: request, judgement) {
+            judgement.evaluation = evaluation
+            judgement.tokens = prompt.tokens
+        }
         let signals = zip(profile.table.ids, evaluation.signals.readings).map { id, reading in
             Explanation.Signal(id: id, reading: reading, keywords: profile.keywords(of: id, reading))
         }
@@ -106,7 +110,7 @@ extension SemanticRouter {
                 from: evaluation.match.map { profile.decisions[$0.index] },
                 isServed: isServed
             ),
-            outcome: outcome
+            outcome: outcome(of: request, judgement, isServed: isServed)
         )
     }
 }

@@ -136,8 +136,5 @@ package struct ConversationFacts: Sendable, Equatable {
 
 extension JSONValue? {
     /// The elements, if this is an array.
-    fileprivate var elementsOrNone: [JSONValue] {
-        guard let self, self.isArray else { return [] }
-        return Array(self.elements)
-    }
+    fileprivate var elementsOrNone: [JSONValue] { map { Array($0.elements) } ?? [] }
 }

@@ -31,12 +31,14 @@ package struct KeywordSignals: SignalKind {
         package var caseSensitive = false
         package var fuzzyMatch = false
         package var fuzzyThreshold: Int?
-        /// Upstream's default.
-        package var bm25Threshold = 0.1
-        /// Upstream's default.
-        package var ngramThreshold = 0.4
-        /// Upstream's default.
-        package var ngramArity = 3
+        package var bm25Threshold = defaultBM25Threshold
+        package var ngramThreshold = defaultNGramThreshold
+        package var ngramArity = defaultNGramArity
+
+        // Upstream's defaults, which 0 means too.
+        fileprivate static let defaultBM25Threshold = 0.1
+        fileprivate static let defaultNGramThreshold = 0.4
+        fileprivate static let defaultNGramArity = 3
 
         package init() {}
 
@@ -184,22 +186,26 @@ private struct Rule: Sendable {
         count = settings.keywords.count
         let first = folded.count
         let lowercased = settings.keywords.map { Lowercasing.lowercased($0) }
+        typealias Settings = KeywordSignals.Settings
+        func given<Number: Numeric>(_ number: Number, else fallback: Number) -> Number {
+            number == .zero ? fallback : number
+        }
         switch settings.method {
         case .bm25:
             matcher = .bm25(
                 BM25Index(lowercased),
-                threshold: Float(settings.bm25Threshold > 0 ? settings.bm25Threshold : 0.1)
+                threshold: Float(given(settings.bm25Threshold, else: Settings.defaultBM25Threshold))
             )
         case .ngram:
             matcher = .ngram(
-                NGramIndex(lowercased, arity: settings.ngramArity == 0 ? 3 : max(2, settings.ngramArity)),
-                threshold: Float(settings.ngramThreshold > 0 ? settings.ngramThreshold : 0.4)
+                NGramIndex(lowercased, arity: max(2, given(settings.ngramArity, else: Settings.defaultNGramArity))),
+                threshold: Float(given(settings.ngramThreshold, else: Settings.defaultNGramThreshold))
             )
         case .fuzzy:
             matcher = .fuzzy(FuzzyMatcher(lowercased, limit: .init(threshold: settings.givenFuzzyThreshold ?? 80)))
         case .regex, nil:
             var literals: [Literal] = []
-            for keyword in settings.keywords {
+            for (keyword, folding) in zip(settings.keywords, lowercased) {
                 if settings.method == .regex, KeywordSignals.Settings.isPattern(keyword),
                     let pattern = try? LinearPattern(keyword, caseInsensitive: !settings.caseSensitive)
                 {
@@ -207,7 +213,7 @@ private struct Rule: Sendable {
                 } else if settings.caseSensitive {
                     literals.append(.exact(exact.add(keyword)))
                 } else {
-                    literals.append(.folded(folded.add(Lowercasing.lowercased(keyword))))
+                    literals.append(.folded(folded.add(folding)))
                 }
             }
             let limit = FuzzyMatcher.Limit(threshold: settings.givenFuzzyThreshold ?? 2)
