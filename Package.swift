@@ -13,6 +13,8 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let nioHTTP2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-http2")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -43,6 +45,7 @@ let package = Package(
     products: [.executable(name: "sextant", targets: ["sextant"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
@@ -58,7 +61,9 @@ let package = Package(
         .target(name: "CLanguageModel"),
         library("LanguageDetection", ["CLanguageModel"]),
         // Deep parts
-        library("HTTPTransport", ["OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
+        library("Transport", [nioCore, nioPosix, nioSSL]),
+        library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
+        library("GRPCTransport", ["Transport", nioCore, nioPosix, nioHTTP2, nioHPACK, nioSSL]),
         // Domain
         library(
             "SemanticRouter",
@@ -66,9 +71,15 @@ let package = Package(
         ),
         library(
             "InferenceRouter",
-            ["OpenAIWire", "Resilience", "Instruments", "HTTPTransport", logging, nioCore, nioHTTP1]
+            ["OpenAIWire", "Resilience", "Instruments", "Transport", "HTTPTransport", logging, nioCore, nioHTTP1]
         ),
         // Front ends
+        library(
+            "ExtProcServer",
+            [
+                "SemanticRouter", "OpenAIWire", "ConfigKit", "Instruments", "Transport", "GRPCTransport", nioCore,
+            ]
+        ),
         library(
             "Gateway",
             [
@@ -83,7 +94,7 @@ let package = Package(
         library(
             "RouterApp",
             [
-                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "HTTPTransport", "SemanticRouter",
+                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Transport", "HTTPTransport", "SemanticRouter",
                 "InferenceRouter", "Gateway", "AdminAPI", "SimWorker", "Telemetry", logging, nioCore, nioPosix,
                 nioHTTP1,
             ]
@@ -112,10 +123,18 @@ let package = Package(
         tests("ConfigKit", ["TestRandom"]),
         tests("Instruments"),
         tests("Telemetry", ["Instruments", logging]),
-        tests("HTTPTransport", ["TestSupport", nioCore, nioPosix, nioHTTP1], resources: [.copy("Fixtures")]),
+        tests(
+            "HTTPTransport",
+            ["TestSupport", "Transport", nioCore, nioPosix, nioHTTP1],
+            resources: [.copy("Fixtures")]
+        ),
         tests(
             "SimWorker",
-            ["TestSupport", "TestRandom", "HTTPTransport", "OpenAIWire", "Instruments", nioCore, nioPosix, nioHTTP1]
+            [
+                "TestSupport", "TestRandom", "Transport", "HTTPTransport", "OpenAIWire", "Instruments", nioCore,
+                nioPosix,
+                nioHTTP1,
+            ]
         ),
         tests("TextMatching", ["TestRandom"], resources: [.copy("Fixtures")]),
         tests("LanguageDetection"),

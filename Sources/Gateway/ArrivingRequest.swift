@@ -16,8 +16,7 @@ struct ArrivingRequest {
 
     /// Whether the client asked to be told how its request was routed.
     var wantsDebugHeaders: Bool {
-        guard let value = head.headers.first(name: RoutingHeaders.debug) else { return false }
-        return value.filter { !$0.isWhitespace }.lowercased() == "true"
+        RoutingHeaders.asksForDebug(head.headers.first(name: RoutingHeaders.debug))
     }
 
     static let missingModel = RouterError(
@@ -38,18 +37,8 @@ struct ArrivingRequest {
     ) throws(RouterError) -> ProxyRequest {
         guard let model else { throw Self.missingModel }
         let resolved = inference.resolve(model)
-        var bodyEdits = edits.body
-        if !document.root.says(model: resolved) {
-            bodyEdits.append(.set("model", JSONFragment(resolved)))
-        }
-        let body: ByteBuffer
-        do {
-            body = try bodyEdits.applied(to: document)
-        } catch {
-            throw RouterError(.internalError, origin: .internal, "The request could not be edited: \(error)")
-        }
         return proxied(
-            body: body,
+            body: try edits.body(of: document, model: resolved) ?? document.bytes,
             uri: target.removing("id"),
             model: resolved,
             pinnedEndpoint: target.parameter("id"),
@@ -95,17 +84,5 @@ struct ArrivingRequest {
             routingHeaders: answerHeaders.onSuccess,
             arrival: arrival
         )
-    }
-}
-
-extension JSONValue {
-    /// Whether the object has exactly one `model`, with that value. Of several, a worker might read another than we did.
-    fileprivate func says(model: String) -> Bool {
-        var count = 0
-        for member in members where member.key.isString(equalTo: "model") {
-            count += 1
-            guard count == 1, member.value.isString(equalTo: model) else { return false }
-        }
-        return count == 1
     }
 }

@@ -43,7 +43,7 @@ package struct Authenticator: Sendable {
     ///   several users: it has then passed a client's claim on.
     /// - Complexity: O(keys): every key is compared, each in constant time, so that timing tells nothing.
     package func identify(_ headers: HTTPHeaders, from peer: SocketAddress?) throws(RouterError) -> Identity {
-        if let peer, isTrustedHop(peer), let identity = try Self.forwardedIdentity(headers) {
+        if let peer, isTrustedHop(peer), let identity = try Identity.claimed(by: { headers[$0] }) {
             return identity
         }
         guard let keys else { return .anonymous }
@@ -72,23 +72,6 @@ package struct Authenticator: Sendable {
             if parts.count == 2, parts[0].lowercased() == "bearer" { return parts[1].drop { $0 == " " } }
         }
         return headers.first(name: "x-api-key").map { $0[...] }
-    }
-
-    private static func forwardedIdentity(_ headers: HTTPHeaders) throws(RouterError) -> Identity? {
-        let user = try only(RoutingHeaders.authorizedUser, in: headers)
-        let groups = headers[canonicalForm: RoutingHeaders.authorizedGroups].map(String.init).filter { !$0.isEmpty }
-        let tenant = try only(RoutingHeaders.authorizedTenant, in: headers)
-        guard user != nil || tenant != nil || !groups.isEmpty else { return nil }
-        return Identity(tenant: tenant, user: user, groups: groups)
-    }
-
-    /// The value of a field that may stand once; an empty one is as good as none.
-    private static func only(_ name: String, in headers: HTTPHeaders) throws(RouterError) -> String? {
-        let values = headers[name]
-        guard values.count <= 1 else {
-            throw RouterError(.invalidAPIKey, origin: .client, "The header \(name) stands more than once.")
-        }
-        return values.first.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     private static func areEqualInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {

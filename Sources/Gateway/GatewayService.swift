@@ -110,7 +110,7 @@ package struct GatewayService: HTTPService {
         switch router.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }) {
         case .bypass(let reason):
             // Who asks for a choice and gets none is answered by the inference router's own default.
-            let model = reason == .explicitModel ? text.model : InferenceRouter.automaticName
+            let model = reason == .explicitModel ? text.model : ModelName.automatic
             proxied = try arriving.proxied(
                 text.document,
                 model: model,
@@ -197,11 +197,7 @@ package struct GatewayService: HTTPService {
     ///   form is needed.
     private func checkReadable(_ head: HTTPRequestHead, _ route: Route) throws(RouterError) {
         if let encoding = head.headers.first(name: "content-encoding"), encoding.lowercased() != "identity" {
-            throw RouterError(
-                .unsupportedMediaType,
-                origin: .client,
-                "Compressed request bodies are not accepted: send the body without a content-encoding."
-            )
+            throw .compressedBody
         }
         let contentType = head.headers.first(name: "content-type")?.lowercased() ?? ""
         if route == .form, !contentType.hasPrefix("multipart/form-data") {

@@ -3,6 +3,7 @@ package import Logging
 package import NIOCore
 package import OpenAIWire
 import Resilience
+package import Transport
 
 /// Chooses a worker for each request and proxies the request to it. Immutable: one value per configuration.
 package struct InferenceRouter: Sendable {
@@ -54,9 +55,6 @@ package struct InferenceRouter: Sendable {
         ProxyCall(request: request, order: order, router: self, exchange: exchange).start(at: now)
     }
 
-    /// The name by which clients ask for a choice, besides those of a policy.
-    package static let automaticName = "auto"
-
     /// The name under which workers serve `model`: an alias stands for another name, and `auto` for the default model
     /// when nobody before us has chosen one.
     package func resolve(_ model: String) -> String {
@@ -100,7 +98,7 @@ package struct DispatchSettings: Sendable {
     /// What answers `auto` when no semantic router has chosen. With nil, the only model, if there is only one.
     package var defaultModel: String?
     /// Names that ask for a choice: the ones that vLLM Semantic Router's clients use.
-    package var automaticNames: Set<String> = [InferenceRouter.automaticName, "MoM", "vllm-sr/auto"]
+    package var automaticNames: Set<String> = [ModelName.automatic, "MoM", "vllm-sr/auto"]
     /// Seconds since 1970 when the process started: the `created` of model cards.
     package var started = 0
 

@@ -5,6 +5,7 @@ import NIOHTTP1
 import NIOPosix
 import TestSupport
 import Testing
+import Transport
 
 @Suite("TLS on both sides")
 struct TLSTests {
@@ -18,7 +19,12 @@ struct TLSTests {
         _ body: (HTTPFetch, HTTPServer) async throws -> Void
     ) async throws {
         var settings = HTTPServerSettings()
-        settings.tls = try .server(certificateFile: fixture("server.pem"), keyFile: fixture("server.key"))
+        let tls = try TLSSettings.server(
+            certificateFile: fixture("server.pem"),
+            keyFile: fixture("server.key"),
+            protocols: [.http1]
+        )
+        settings.tls = { tls }
         let group = MultiThreadedEventLoopGroup.singleton
         let server = try await HTTPServer.start(
             host: "127.0.0.1",
@@ -44,7 +50,9 @@ struct TLSTests {
 
     @Test("A request and its answer cross TLS", arguments: ["localhost", "127.0.0.1"])
     func echo(host: String) async throws {
-        try await withServer(client: .client(authorityFile: fixture("authority.pem"))) { fetch, server in
+        try await withServer(client: .client(authorityFile: fixture("authority.pem"), protocols: [.http1])) {
+            fetch,
+            server in
             let body = ByteBuffer(repeating: UInt8(ascii: "t"), count: 300_000)
             let request = UpstreamRequest(method: .POST, uri: "/echo", headers: [:], body: body)
             let origin = Origin(host: host, port: server.port, isTLS: true)
@@ -57,7 +65,7 @@ struct TLSTests {
 
     @Test("A certificate of an unknown authority is refused")
     func unknownAuthority() async throws {
-        try await withServer(client: .client()) { fetch, server in
+        try await withServer(client: .client(protocols: [.http1])) { fetch, server in
             let request = UpstreamRequest(method: .GET, uri: "/", headers: [:])
             let error = await #expect(throws: UpstreamError.self) {
                 _ = try await fetch.fetch(request, from: Origin(host: "localhost", port: server.port, isTLS: true))
@@ -68,7 +76,7 @@ struct TLSTests {
 
     @Test("A plain request to a TLS port is not answered as if it were one")
     func plainToTLS() async throws {
-        try await withServer(client: .client()) { _, server in
+        try await withServer(client: .client(protocols: [.http1])) { _, server in
             let client = try await RawConnection.connect(port: server.port)
             try await client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
             #expect(!(await client.textUntilClosed()).contains("HTTP/1.1 200"))
@@ -81,7 +89,7 @@ struct TLSTests {
     func silentHandshake() async throws {
         let silent = try await RawServer.start { _, _ in .hang }
         var settings = UpstreamSettings()
-        settings.tls = try .client()
+        settings.tls = try .client(protocols: [.http1])
         let clients = try await UpstreamClient.perLoop(of: MultiThreadedEventLoopGroup.singleton, settings: settings)
         var deadlines = UpstreamDeadlines()
         deadlines.connect = .milliseconds(200)
@@ -98,11 +106,15 @@ struct TLSTests {
     func badFiles() throws {
         let key = try fixture("server.key")
         let missing = #expect(throws: TLSError.self) {
-            _ = try TLSSettings.server(certificateFile: "/nowhere/tls.crt", keyFile: key)
+            _ = try TLSSettings.server(certificateFile: "/nowhere/tls.crt", keyFile: key, protocols: [.http1])
         }
         #expect(missing?.description.hasPrefix("/nowhere/tls.crt is not a readable PEM") == true)
         let swapped = #expect(throws: TLSError.self) {
-            _ = try TLSSettings.server(certificateFile: try fixture("server.pem"), keyFile: try fixture("server.pem"))
+            _ = try TLSSettings.server(
+                certificateFile: try fixture("server.pem"),
+                keyFile: try fixture("server.pem"),
+                protocols: [.http1]
+            )
         }
         #expect(swapped?.file.hasSuffix("server.pem") == true)
     }

@@ -5,6 +5,7 @@ import NIOPosix
 import Synchronization
 import TestSupport
 import Testing
+import Transport
 
 @Suite("Upstream client over real sockets")
 struct UpstreamClientTests {

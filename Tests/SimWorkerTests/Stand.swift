@@ -6,6 +6,7 @@ import OpenAIWire
 import SimWorker
 import TestSupport
 import Testing
+import Transport
 
 /// A simulated worker on loopback and a client for it.
 struct Stand {

@@ -5,6 +5,7 @@ import NIOSSL
 
 #if canImport(Glibc)
 import Glibc
+import Transport
 #endif
 
 /// The connections of one event loop to one worker.

@@ -1,5 +1,6 @@
 package import NIOCore
 package import NIOHTTP1
+package import Transport
 
 /// A whole answer.
 package struct FetchedResponse: Sendable {

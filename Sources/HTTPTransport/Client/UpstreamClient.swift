@@ -1,5 +1,6 @@
 package import NIOCore
 import NIOHTTP1
+package import Transport
 
 /// Settings of the client side.
 package struct UpstreamSettings: Sendable {

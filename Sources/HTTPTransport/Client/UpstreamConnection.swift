@@ -2,6 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 import NIOTLS
+import Transport
 
 /// One connection to a worker: sends a request, hands its answer to the call, returns to the pool.
 ///

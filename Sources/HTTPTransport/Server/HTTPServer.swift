@@ -3,6 +3,7 @@ import NIOHTTP1
 import NIOPosix
 import NIOSSL
 import Synchronization
+import Transport
 
 /// An HTTP/1.1 server on raw SwiftNIO.
 package final class HTTPServer: Sendable {
@@ -24,7 +25,7 @@ package final class HTTPServer: Sendable {
     package var connectionCount: Int { shared.connectionCount }
 
     /// Bytes of request bodies held at the moment, for the metrics page.
-    package var bufferedBodyBytes: Int { shared.bufferedBodyBytes }
+    package var bufferedBodyBytes: Int { shared.bodyBytes.used }
 
     /// Binds `host:port` (port 0 takes a free one) and starts to answer with `service`.
     ///
@@ -42,24 +43,12 @@ package final class HTTPServer: Sendable {
         limits.maxHeaderFieldSize = settings.maxHeadBytes
         limits.maxHeaderListSize = settings.maxHeadBytes
         limits.maxHeaderFieldCount = settings.maxHeaderFields
-        let channel = try await ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 1024)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { channel in
-                // Without it, running out of file descriptors would keep the accepting loop busy with failing.
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        AcceptBackoffHandler(shouldForwardIOErrorCaught: false)
-                    )
-                }
-            }
-            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 1)
+        let channel = try await ServerBootstrap.listening(on: group)
             .childChannelInitializer { [limits] channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     if let tls = settings.tls {
-                        try pipeline.addHandler(NIOSSLServerHandler(context: tls.context))
+                        try pipeline.addHandler(NIOSSLServerHandler(context: tls().context))
                     }
                     let connection = ServerConnection(service: service, shared: shared)
                     try pipeline.addHandler(ArrivalObserver(listener: connection))
@@ -103,17 +92,18 @@ final class ServerShared: Sendable {
     let settings: HTTPServerSettings
     let sweepers: LoopLocal<DeadlineSweeper>
     private let connections = Atomic<Int>(0)
-    private let bodyBytes = Atomic<Int>(0)
+    /// Request bodies under way.
+    let bodyBytes: ByteBudget
     private let draining = Atomic<Bool>(false)
 
     init(settings: HTTPServerSettings, sweepers: LoopLocal<DeadlineSweeper>) {
         self.settings = settings
         self.sweepers = sweepers
+        bodyBytes = ByteBudget(limit: settings.maxBufferedBodyBytes)
     }
 
     var isDraining: Bool { draining.load(ordering: .relaxed) }
     var connectionCount: Int { connections.load(ordering: .relaxed) }
-    var bufferedBodyBytes: Int { bodyBytes.load(ordering: .relaxed) }
 
     func sweeper(_ eventLoop: any EventLoop) -> DeadlineSweeper { sweepers[eventLoop] }
 
@@ -125,17 +115,4 @@ final class ServerShared: Sendable {
     }
 
     func connectionClosed() { connections.subtract(1, ordering: .relaxed) }
-
-    func reserveBodyBytes(_ count: Int) -> Bool {
-        let total = bodyBytes.add(count, ordering: .relaxed).newValue
-        guard total <= settings.maxBufferedBodyBytes else {
-            bodyBytes.subtract(count, ordering: .relaxed)
-            return false
-        }
-        return true
-    }
-
-    func releaseBodyBytes(_ count: Int) {
-        if count > 0 { bodyBytes.subtract(count, ordering: .relaxed) }
-    }
 }

@@ -1,5 +1,6 @@
 package import NIOCore
 package import NIOHTTP1
+package import Transport
 
 /// What answers requests. All of it runs on the connection's event loop and must not block it.
 package protocol HTTPService: Sendable {
@@ -55,7 +56,7 @@ package struct HTTPServerSettings: Sendable {
     package var writeTimeout = TimeAmount.seconds(120)
     /// How long the rest of a refused body is read and dropped, so that the client sees the answer and not a reset.
     package var lingerTimeout = TimeAmount.seconds(10)
-    package var tls: TLSSettings?
+    package var tls: TLSSettings.Source?
 
     package init() {}
 }

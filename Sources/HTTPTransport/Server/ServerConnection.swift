@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Transport
 
 /// One client connection: gathers requests, asks the service, writes answers, keeps the deadlines.
 ///
@@ -298,14 +299,14 @@ final class ServerConnection: ChannelDuplexHandler, Expiring, ArrivalListener {
     /// Takes memory for a body of `total` bytes from what all connections share.
     private func reserve(_ total: Int) -> Bool {
         guard total > reservedBytes else { return true }
-        guard shared.reserveBodyBytes(total - reservedBytes) else { return false }
+        guard shared.bodyBytes.reserve(total - reservedBytes) else { return false }
         reservedBytes = total
         return true
     }
 
     /// Gives the memory of the request's body back, when whoever has it says that it is no longer needed.
     func releaseBody() {
-        shared.releaseBodyBytes(reservedBytes)
+        shared.bodyBytes.release(reservedBytes)
         reservedBytes = 0
         expectedBodyBytes = 0
         body = ByteBuffer()

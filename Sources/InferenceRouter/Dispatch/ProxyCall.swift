@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import OpenAIWire
 import Resilience
+import Transport
 
 /// One request between a client's exchange and the workers: sends it, falls over to the next worker while nothing has
 /// come back, then copies the answer with back-pressure both ways.

@@ -36,6 +36,13 @@ package struct RouterError: Error, Hashable, Sendable {
         isRetryable = retryable
     }
 
+    /// A body whose `content-encoding` is one that we cannot read.
+    package static let compressedBody = RouterError(
+        .unsupportedMediaType,
+        origin: .client,
+        "Compressed request bodies are not accepted: send the body without a content-encoding."
+    )
+
     /// A mistake in the request's body or headers, answered with 400.
     package static func invalidRequest(_ message: String, parameter: String? = nil) -> RouterError {
         RouterError(.invalidRequest, origin: .client, message, parameter: parameter)

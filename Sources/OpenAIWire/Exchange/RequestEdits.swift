@@ -1,3 +1,5 @@
+package import NIOCore
+
 /// What the semantic core wants changed in a request before it goes on. Made without the request's bytes, so that
 /// either front end can apply it.
 package struct RequestEdits: Sendable, Equatable {
@@ -7,6 +9,32 @@ package struct RequestEdits: Sendable, Equatable {
     package init(headers: [HeaderEdit] = [], body: [JSONEdit] = []) {
         self.headers = headers
         self.body = body
+    }
+
+    /// The body with these edits, and with `model` as the one model that it names; nil when that is the body as it is.
+    ///
+    /// - Throws: `internalError` for edits that do not fit the document.
+    package func body(of document: JSONDocument, model: String) throws(RouterError) -> ByteBuffer? {
+        var edits = body
+        if !document.root.says(model: model) { edits.append(.set("model", JSONFragment(model))) }
+        guard !edits.isEmpty else { return nil }
+        do {
+            return try edits.applied(to: document)
+        } catch {
+            throw RouterError(.internalError, origin: .internal, "The request could not be edited: \(error)")
+        }
+    }
+}
+
+extension JSONValue {
+    /// Whether the object has exactly one `model`, with that value. Of several, a worker might read another than we did.
+    fileprivate func says(model: String) -> Bool {
+        var count = 0
+        for member in members where member.key.isString(equalTo: "model") {
+            count += 1
+            guard count == 1, member.value.isString(equalTo: model) else { return false }
+        }
+        return count == 1
     }
 }
 

@@ -29,6 +29,9 @@ package enum RoutingHeaders {
     /// Tells the inference router (or Envoy's routes) which model was chosen.
     package static let upstreamSelectedModel = "x-selected-model"
 
+    /// `host:port` of the backend that the policy prefers, for an Envoy that routes by it.
+    package static let destinationEndpoint = "x-vsr-destination-endpoint"
+
     package static let debug = "x-vsr-debug"
     package static let authorizedUser = "x-authz-user-id"
     package static let authorizedGroups = "x-authz-user-groups"
@@ -60,10 +63,19 @@ package enum RoutingHeaders {
         ),
         (debug, "request", "`true`: the answer also has the headers that `header_contract: v0.4` leaves out."),
         (upstreamSelectedModel, "request to the worker", "The name that workers serve the chosen model by."),
+        (
+            destinationEndpoint, "request to the worker, through Envoy",
+            "`host:port` of the chosen model's heaviest backend, where the policy names backends."
+        ),
         (authorizedUser, "request from a trusted hop", "Whose request it is."),
         (authorizedGroups, "request from a trusted hop", "The user's groups, separated by commas."),
         (authorizedTenant, "request from a trusted hop", "The tenant whose request it is."),
     ]
+
+    /// Whether a value of `x-vsr-debug` asks for the headers that `header_contract: v0.4` leaves out.
+    package static func asksForDebug(_ value: String?) -> Bool {
+        value.map { $0.filter { !$0.isWhitespace }.lowercased() == "true" } ?? false
+    }
 
     /// Names of earlier designs that stand for headers of ours.
     package static let aliases: [(alias: String, name: String)] = [

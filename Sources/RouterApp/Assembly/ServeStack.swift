@@ -13,6 +13,7 @@ import Resilience
 import SemanticRouter
 import Synchronization
 import Telemetry
+import Transport
 
 /// `sextant router` or `sextant gateway`, put together and running.
 package struct ServeStack: Sendable {
@@ -278,7 +279,8 @@ extension ServeOptions {
         settings.keepAliveTimeout = TimeAmount(keepAliveTimeout)
         settings.writeTimeout = TimeAmount(writeTimeout)
         if let certificatePath, let keyPath {
-            settings.tls = try .server(certificateFile: certificatePath, keyFile: keyPath)
+            let tls = try TLSSettings.server(certificateFile: certificatePath, keyFile: keyPath, protocols: [.http1])
+            settings.tls = { tls }
         }
         return settings
     }
@@ -286,7 +288,7 @@ extension ServeOptions {
     func upstreamSettings(needTLS: Bool) throws(TLSError) -> UpstreamSettings {
         var settings = UpstreamSettings()
         if needTLS {
-            settings.tls = try .client(authorityFile: workerAuthorityPath)
+            settings.tls = try .client(authorityFile: workerAuthorityPath, protocols: [.http1])
         }
         return settings
     }

@@ -33,6 +33,7 @@ package struct RouterConfig: Configurable {
     package var autoModelName: String?
     package var autoModelNames: [String] = []
     package var listsModels = false
+    package var clearsRouteCache = true
     package var headerContract = HeaderContract.full
     package var headerAliases = false
     package var reasoningSpelling = ReasoningGeneration.v0_3
@@ -75,7 +76,12 @@ package struct RouterConfig: Configurable {
             "The plugins of a matching decision that also act on requests which name a model."
         )
         .addition()
-        NotSupported("clear_route_cache", "the gateway chooses the worker after the model", type: .scalar(.boolean))
+        Field(
+            "clear_route_cache",
+            \.clearsRouteCache,
+            "Whether Envoy looks for the route anew when the model has been chosen: needed where routes ask for "
+                + "`x-selected-model`."
+        )
         NotSupported("config_source", "the policy is this file", type: .text)
         NotSupported("streamed_body", "bodies are read whole, within --max-body-size")
         NotSupported("skip_processing", "no request passes by the policy")

@@ -4,10 +4,25 @@ package import NIOSSL
 package struct TLSSettings: Sendable {
     package let context: NIOSSLContext
 
+    /// What is spoken inside TLS, by its ALPN name (RFC 7301).
+    package enum ApplicationProtocol: String, Sendable {
+        case http1 = "http/1.1"
+        case http2 = "h2"
+    }
+
+    /// The settings for the next connection: a server asks at each one, so that certificates can be replaced while it
+    /// runs.
+    package typealias Source = @Sendable () -> TLSSettings
+
     /// A server's certificate chain and key, both PEM files. TLS 1.2 or later.
     ///
+    /// - Parameter protocols: what is offered by ALPN.
     /// - Throws: `TLSError` naming the file that could not be read or used.
-    package static func server(certificateFile: String, keyFile: String) throws(TLSError) -> TLSSettings {
+    package static func server(
+        certificateFile: String,
+        keyFile: String,
+        protocols: [ApplicationProtocol]
+    ) throws(TLSError) -> TLSSettings {
         let chain: [NIOSSLCertificate]
         do {
             chain = try NIOSSLCertificate.fromPEMFile(certificateFile)
@@ -25,15 +40,18 @@ package struct TLSSettings: Sendable {
             privateKey: .privateKey(key)
         )
         configuration.minimumTLSVersion = .tlsv12
-        configuration.applicationProtocols = ["http/1.1"]
+        configuration.applicationProtocols = protocols.map(\.rawValue)
         return try TLSSettings(configuration, file: certificateFile)
     }
 
-    /// A client that verifies workers against `authorityFile` (PEM), or against the system's authorities when nil.
-    package static func client(authorityFile: String? = nil) throws(TLSError) -> TLSSettings {
+    /// A client that verifies servers against `authorityFile` (PEM), or against the system's authorities when nil.
+    package static func client(
+        authorityFile: String? = nil,
+        protocols: [ApplicationProtocol]
+    ) throws(TLSError) -> TLSSettings {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
-        configuration.applicationProtocols = ["http/1.1"]
+        configuration.applicationProtocols = protocols.map(\.rawValue)
         if let authorityFile {
             configuration.trustRoots = .file(authorityFile)
         }

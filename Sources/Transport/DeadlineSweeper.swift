@@ -1,7 +1,7 @@
-import NIOCore
+package import NIOCore
 
 /// Something that must be told when its deadline has passed.
-protocol Expiring: AnyObject {
+package protocol Expiring: AnyObject {
     /// When to call `deadlinePassed`; `.distantFuture` for never. Read at every sweep, so setting it costs nothing.
     var deadline: NIODeadline { get }
     func deadlinePassed(now: NIODeadline)
@@ -13,22 +13,22 @@ protocol Expiring: AnyObject {
 /// every `period` costs a store. Deadlines therefore fire up to one period late.
 ///
 /// Confined to its event loop.
-final class DeadlineSweeper {
+package final class DeadlineSweeper {
     /// 100 ms: the shortest deadline in use is a second, so that the error stays at a tenth.
-    static let period = TimeAmount.milliseconds(100)
+    package static let period = TimeAmount.milliseconds(100)
 
     private let eventLoop: any EventLoop
     private var members: [ObjectIdentifier: any Expiring] = [:]
     private var timer: RepeatedTask?
 
-    init(eventLoop: any EventLoop) {
+    package init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
-    var all: [any Expiring] { Array(members.values) }
-    var count: Int { members.count }
+    package var all: [any Expiring] { Array(members.values) }
+    package var count: Int { members.count }
 
-    func add(_ member: any Expiring) {
+    package func add(_ member: any Expiring) {
         members[ObjectIdentifier(member)] = member
         guard timer == nil else { return }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -37,7 +37,7 @@ final class DeadlineSweeper {
         }
     }
 
-    func remove(_ member: any Expiring) {
+    package func remove(_ member: any Expiring) {
         members[ObjectIdentifier(member)] = nil
         if members.isEmpty {
             timer?.cancel()
