@@ -1,0 +1,118 @@
+import GRPCTransport
+import NIOCore
+import OpenAIWire
+import Transport
+
+/// One call: carries messages between a connection and a stream's state. Confined to the connection's event loop.
+final class ExtProcCall: GRPCCallHandler {
+    private let service: ExtProcService
+    private let call: GRPCServerCall
+    private var stream: ExtProcStream
+    /// Bytes of the body taken from the budget.
+    private var reservedBytes = 0
+    /// Ends a body that takes too long.
+    private var timer: Scheduled<Void>?
+    /// Whether the request has been counted.
+    private var isCounted = false
+
+    init(service: ExtProcService, call: GRPCServerCall) {
+        self.service = service
+        self.call = call
+        stream = ExtProcStream(maxBodyBytes: service.settings.maxBodyBytes)
+    }
+
+    func receive(_ message: ByteBuffer) {
+        let request: ProcessingRequest
+        do {
+            request = try ProcessingRequest(message)
+        } catch {
+            fail(.malformed, GRPCStatus(.invalidArgument, "this is no message of Envoy's"))
+            return
+        }
+        carryOut(stream.receive(request))
+        keepWithinBounds()
+    }
+
+    func receiveEnd() {
+        call.finish(.ok)
+    }
+
+    func ended() {
+        timer?.cancel()
+        service.budget.release(reservedBytes)
+        reservedBytes = 0
+    }
+
+    func serverIsClosing() {
+        // Ended well, the rest of an answer passes; a request that has not been decided must not.
+        call.finish(stream.isDecided ? .ok : GRPCStatus(.unavailable, "the server is closing"))
+    }
+
+    private func carryOut(_ step: ExtProcStream.Step) {
+        var step = step
+        while case .ask(let question) = step {
+            isCounted = true
+            step = stream.answer(service.verdict(question))
+        }
+        switch step {
+        case .nothing, .ask: break
+        case .reply(let response): send(response)
+        case .replies(let responses):
+            for response in responses { send(response) }
+        }
+        if let end = stream.end {
+            if end.code != .ok { service.metrics.countFailure(.protocol) }
+            if !isCounted { service.metrics.count(.pass) }
+            call.finish(end)
+        }
+    }
+
+    private func send(_ response: ProcessingResponse) {
+        call.send { buffer in response.write(to: &buffer) }
+    }
+
+    // MARK: Bodies in pieces
+
+    private func keepWithinBounds() {
+        let wanted = call.isOpen ? stream.gatheredBytes : 0
+        if wanted > reservedBytes {
+            guard service.budget.reserve(wanted - reservedBytes) else {
+                refuse(
+                    RouterError(
+                        .overloaded,
+                        origin: .internal,
+                        "Too many request bodies are under way. Try again shortly.",
+                        retryable: true
+                    )
+                )
+                return
+            }
+        } else {
+            service.budget.release(reservedBytes - wanted)
+        }
+        reservedBytes = wanted
+        guard stream.isGathering, wanted > 0, call.isOpen else {
+            timer?.cancel()
+            timer = nil
+            return
+        }
+        guard timer == nil, let eventLoop = call.eventLoop else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = eventLoop.scheduleTask(in: service.settings.bodyTimeout) { bound.value.timeOut() }
+    }
+
+    private func timeOut() {
+        refuse(RouterError(.requestTimeout, origin: .client, "The request's body took too long."))
+    }
+
+    private func refuse(_ error: RouterError) {
+        isCounted = true
+        service.metrics.countRefusal(error.code)
+        carryOut(stream.refuse(error))
+    }
+
+    private func fail(_ failure: ExtProcMetrics.Failure, _ status: GRPCStatus) {
+        service.metrics.countFailure(failure)
+        call.finish(status)
+    }
+}

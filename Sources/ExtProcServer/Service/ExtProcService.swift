@@ -1,0 +1,109 @@
+package import ConfigKit
+package import GRPCTransport
+import Instruments
+package import NIOCore
+import OpenAIWire
+package import SemanticRouter
+package import Transport
+
+/// Envoy's external processing service (`envoy.service.ext_proc.v3.ExternalProcessor`): the semantic core's other front
+/// end. One call is one HTTP request with its answer.
+package struct ExtProcService: GRPCMethod {
+    package let path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
+
+    let semantic: Live<SemanticRouter>
+    let settings: ExtProcSettings
+    let metrics: ExtProcMetrics
+    let budget: ByteBudget
+
+    /// - Parameter budget: memory for bodies that come in pieces.
+    package init(
+        semantic: Live<SemanticRouter>,
+        settings: ExtProcSettings,
+        metrics: ExtProcMetrics,
+        budget: ByteBudget
+    ) {
+        self.semantic = semantic
+        self.settings = settings
+        self.metrics = metrics
+        self.budget = budget
+    }
+
+    package func begin(_ call: GRPCServerCall) -> any GRPCCallHandler {
+        ExtProcCall(service: self, call: call)
+    }
+
+    /// Answers what a stream asks. Never fails: what cannot be decided goes on as it is.
+    package func verdict(_ question: ExtProcStream.Question) -> ExtProcStream.Verdict {
+        switch question {
+        case .models(let head, let name): return models(name, head)
+        case .route(let head, let endpoint, let body):
+            let start = NIODeadline.now()
+            let verdict = route(head, endpoint, body)
+            metrics.decided.record(.nanoseconds((NIODeadline.now() - start).nanoseconds))
+            return verdict
+        }
+    }
+
+    private func models(_ name: String?, _ head: RequestHead) -> ExtProcStream.Verdict {
+        let list = ModelList(semantic.current.modelCards)
+        guard let name else { return respond(.json(list.json), to: head) }
+        // One that is none of ours may be a worker's.
+        guard let card = list.entries.first(where: { $0.id == name }) else {
+            metrics.count(.pass)
+            return .proceed(ExtProcStream.Proceeding())
+        }
+        return respond(.json(card.json.bytes), to: head)
+    }
+
+    private func respond(_ local: LocalResponse, to head: RequestHead) -> ExtProcStream.Verdict {
+        metrics.count(.respond)
+        return .respond(ImmediateResponse(local, to: head, details: "sextant_local_response"))
+    }
+
+    private func route(_ head: RequestHead, _ endpoint: TextEndpoint, _ body: ByteBuffer) -> ExtProcStream.Verdict {
+        do throws(RouterError) {
+            let identity = settings.trustsIdentityHeaders ? try Identity.claimed(by: head.fields.values) : nil
+            let text = try TextRequest(endpoint: endpoint, body: body)
+            let router = semantic.current
+            let inbound = InboundRequest(
+                text,
+                identity: identity ?? .anonymous,
+                wantsDebugHeaders: head.wantsDebugHeaders
+            )
+            // Who serves what is known to the inference router behind Envoy alone.
+            let outcome = router.routeNow(inbound, isServed: { _ in true })
+            let verdict = try ExtProcTranslator.verdict(outcome, for: text, head: head, by: router)
+            metrics.count(outcome.kind)
+            return verdict
+        } catch {
+            guard error.origin == .client else {
+                metrics.countFailure(.internal)
+                return .proceed(ExtProcStream.Proceeding())
+            }
+            metrics.countRefusal(error.code)
+            return .respond(ImmediateResponse(error, to: head))
+        }
+    }
+}
+
+extension RoutingOutcome {
+    fileprivate var kind: ExtProcMetrics.Outcome {
+        switch self {
+        case .forward: .forward
+        case .respond: .respond
+        case .bypass: .bypass
+        }
+    }
+}
+
+package struct ExtProcSettings: Sendable {
+    /// Of a body that comes in pieces: 50 MiB, the buffer limit of upstream's Envoy configurations.
+    package var maxBodyBytes = 50 * 1024 * 1024
+    /// How long such a body may take.
+    package var bodyTimeout = TimeAmount.seconds(300)
+    /// Whether `x-authz-*` headers are believed: Envoy must then let nobody but a trusted hop set them.
+    package var trustsIdentityHeaders = true
+
+    package init() {}
+}
