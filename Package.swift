@@ -18,6 +18,7 @@ let nioHPACK = Target.Dependency.product(name: "NIOHPACK", package: "swift-nio-h
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 /// Links the Swift runtime and Foundation into the executable. What modules that were compiled for shared libraries do not
@@ -50,6 +51,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        // Without its default traits it does not link all of Foundation.
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
     ],
     targets: [
         // Ground
@@ -60,6 +63,7 @@ let package = Package(
         library("TextMatching"),
         .target(name: "CLanguageModel"),
         library("LanguageDetection", ["CLanguageModel"]),
+        library("EnvoyAPI", [protobuf]),
         // Deep parts
         library("Transport", [nioCore, nioPosix, nioSSL]),
         library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
