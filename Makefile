@@ -5,7 +5,7 @@ BINARY := .build/release/sextant
 SOCKETS := ^(HTTPTransportTests|SimWorkerTests|IntegrationTests)\.
 FUZZ_DOCUMENTS ?= 10000000
 
-.PHONY: help build test demo bench bench-sustained bench-policy fuzz docs format check clean
+.PHONY: help build test demo bench bench-sustained bench-policy fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -49,13 +49,17 @@ docs: build ## Write the generated pages anew
 	$(BINARY) config reference > docs/configuration.md
 	$(BINARY) config metrics > docs/observability.md
 
+protos: ## Write the Swift sources of Protos/ anew
+	scripts/generate-protos
+
 format: ## Format all Swift files
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
 
 check: build ## Format, layers and generated pages
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	scripts/check-layers
+	scripts/check-protos
 	scripts/check-docs
 
 clean: ## Remove what was built
-	rm -rf .build .venv .run Benchmarks/.bin
+	rm -rf .build .build-protoc .venv .run Benchmarks/.bin
