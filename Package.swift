@@ -64,6 +64,7 @@ let package = Package(
         .target(name: "CLanguageModel"),
         library("LanguageDetection", ["CLanguageModel"]),
         library("EnvoyAPI", [protobuf]),
+        library("Credentials", [crypto, nioHTTP1]),
         // Deep parts
         library("Transport", [nioCore, nioPosix, nioSSL]),
         library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
@@ -87,20 +88,20 @@ let package = Package(
         library(
             "Gateway",
             [
-                "SemanticRouter", "InferenceRouter", "OpenAIWire", "ConfigKit", "Instruments", "HTTPTransport", crypto,
-                nioCore, nioHTTP1,
+                "SemanticRouter", "InferenceRouter", "OpenAIWire", "ConfigKit", "Instruments", "HTTPTransport",
+                "Credentials", nioCore, nioHTTP1,
             ]
         ),
         library("SimWorker", ["OpenAIWire", "Instruments", "HTTPTransport", nioCore, nioHTTP1]),
-        library("AdminAPI", ["OpenAIWire", "HTTPTransport", nioCore, nioHTTP1]),
+        library("AdminAPI", ["OpenAIWire", "HTTPTransport", "Credentials", nioCore, nioHTTP1]),
         library("Telemetry", ["Instruments", logging]),
         // Assembly
         library(
             "RouterApp",
             [
-                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Transport", "HTTPTransport", "SemanticRouter",
-                "InferenceRouter", "Gateway", "AdminAPI", "SimWorker", "Telemetry", logging, nioCore, nioPosix,
-                nioHTTP1,
+                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Transport", "HTTPTransport", "GRPCTransport",
+                "SemanticRouter", "InferenceRouter", "LanguageDetection", "Credentials", "ExtProcServer", "Gateway",
+                "AdminAPI", "SimWorker", "Telemetry", crypto, logging, nioCore, nioPosix, nioHTTP1,
             ]
         ),
         .executableTarget(
@@ -148,11 +149,13 @@ let package = Package(
             resources: [.copy("Fixtures")]
         ),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
-        tests("Gateway", ["OpenAIWire", nioCore, nioHTTP1]),
+        tests("Gateway", ["OpenAIWire", "Credentials", nioCore, nioHTTP1]),
+        tests("AdminAPI", ["OpenAIWire", "HTTPTransport", "Credentials", nioCore, nioPosix, nioHTTP1]),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "TestSupport", "RouterApp", "SimWorker", "HTTPTransport", "ConfigKit", "OpenAIWire", "Instruments",
+                "TestSupport", "RouterApp", "AdminAPI", "Credentials", "SimWorker", "HTTPTransport", "ConfigKit",
+                "OpenAIWire", "Instruments",
                 logging,
                 nioCore, nioPosix, nioHTTP1,
             ],

@@ -219,9 +219,9 @@ package struct GatewayService: HTTPService {
     private func localResponse(to route: Route.LocalRoute) throws(RouterError) -> LocalResponse {
         switch route {
         case .models:
-            return .json(models().json)
+            return .json(modelList.json)
         case .model(let name):
-            guard let card = models().entries.first(where: { $0.id == name }) else {
+            guard let card = modelList.entries.first(where: { $0.id == name }) else {
                 throw RouterError(
                     .modelNotFound,
                     origin: .client,
@@ -242,8 +242,8 @@ package struct GatewayService: HTTPService {
         }
     }
 
-    /// Virtual models first, as they are what a client should ask for.
-    private func models() -> ModelList {
+    /// What clients may ask for; virtual models first, as they are what a client should ask for.
+    package var modelList: ModelList {
         ModelList((semantic?.current.modelCards ?? []) + inference.modelCards())
     }
 

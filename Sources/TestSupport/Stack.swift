@@ -94,7 +94,7 @@ package struct Stack: Sendable {
 
     /// Puts a policy in force, as a change of its file does.
     package func apply(policy yaml: String, transition: Duration) async -> [Diagnostic] {
-        await stack.apply(policy: ConfigDocument.parse(text: yaml, name: "policy.yaml"), transition: transition)
+        await stack.apply(policy: WatchedFile(path: "policy.yaml", bytes: Array(yaml.utf8)), transition: transition)
     }
 
     /// A request with a JSON body, and its whole answer.
@@ -106,6 +106,17 @@ package struct Stack: Sendable {
         try await send(.POST, path, body: ByteBuffer(string: json), headers: headers)
     }
 
+    /// A request to the management port, and its whole answer.
+    package func manage(
+        _ method: HTTPMethod,
+        _ path: String,
+        body: String = "",
+        headers: [String: String] = [:]
+    ) async throws -> FetchedResponse {
+        let origin = Origin(host: "127.0.0.1", port: adminPort ?? 0)
+        return try await send(method, path, body: ByteBuffer(string: body), headers: headers, to: origin)
+    }
+
     package func get(_ path: String, headers: [String: String] = [:]) async throws -> FetchedResponse {
         try await send(.GET, path, body: ByteBuffer(), headers: headers)
     }
@@ -114,14 +125,15 @@ package struct Stack: Sendable {
         _ method: HTTPMethod,
         _ path: String,
         body: ByteBuffer,
-        headers: [String: String] = [:]
+        headers: [String: String] = [:],
+        to other: Origin? = nil
     ) async throws -> FetchedResponse {
         var fields = HTTPHeaders(headers.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
         if !fields.contains(name: "content-type"), body.readableBytes > 0 {
             fields.add(name: "content-type", value: "application/json")
         }
         let request = UpstreamRequest(method: method, uri: path, headers: fields, body: body)
-        return try await fetcher.fetch(request, from: origin, maxBytes: 128 << 20)
+        return try await fetcher.fetch(request, from: other ?? origin, maxBytes: 128 << 20)
     }
 }
 

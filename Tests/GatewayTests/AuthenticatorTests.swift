@@ -1,3 +1,4 @@
+import Credentials
 import Gateway
 import NIOCore
 import NIOHTTP1
@@ -19,7 +20,7 @@ struct AuthenticatorTests {
             Authenticator.StoredKey(
                 name: "team-a",
                 sha256: "2179e632e89277f18aa600491b68ad55121fd6caa045e047fdeb426088a5a5f1",
-                identity: Identity(tenant: "a", user: "ann", groups: ["admin"])
+                owner: Identity(tenant: "a", user: "ann", groups: ["admin"])
             )
         )
     }
@@ -96,6 +97,6 @@ struct AuthenticatorTests {
         arguments: ["", "abc", String(repeating: "g", count: 64), String(repeating: "a", count: 66)]
     )
     func badHash(text: String) {
-        #expect(Authenticator.StoredKey(name: "x", sha256: text, identity: .anonymous) == nil)
+        #expect(Authenticator.StoredKey(name: "x", sha256: text, owner: .anonymous) == nil)
     }
 }

@@ -163,7 +163,7 @@ struct GatewayTests {
             #expect(try await stack.get("/metrics").status == .notFound)
             let port = try #require(stack.adminPort)
             let client = try await RawConnection.connect(port: port)
-            try await client.send("GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            try await client.send("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             let page = await client.textUntilClosed()
             #expect(page.contains(#"sextant_decisions_total{decision="code"} 1"#))
             await client.close()

@@ -394,7 +394,7 @@ struct PolicyTests {
             let body = #"{"text":"prove it","options":{"trace":true}}"#
             let client = try await RawConnection.connect(port: port)
             try await client.send(
-                "POST /api/v1/eval HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)"
+                "POST /api/v1/eval HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)"
             )
             let text = await client.textUntilClosed()
             await client.close()
@@ -410,7 +410,7 @@ struct PolicyTests {
             #expect(!stack.registry.exposition().contains("sextant_decisions_total{"))
             let wrong = try await RawConnection.connect(port: port)
             try await wrong.send(
-                "POST /api/v1/eval HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
+                "POST /api/v1/eval HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
             )
             let refusal = await wrong.textUntilClosed()
             await wrong.close()

@@ -6,6 +6,8 @@ package struct DecodingOptions: Sendable {
     package var unknownKeys: Diagnostic.Severity
     /// Where secrets and `${NAME}` are looked up.
     package var environment: ProcessEnvironment
+    /// Whether secrets are read from the files that they name. False takes the file's name for the secret.
+    package var readsFiles = true
 
     package init(
         isStrict: Bool = false,
@@ -15,6 +17,15 @@ package struct DecodingOptions: Sendable {
         self.isStrict = isStrict
         self.unknownKeys = unknownKeys
         self.environment = environment
+    }
+
+    /// The same for a document of somebody who may see neither this process's environment nor its files: mistakes would
+    /// tell what is in them.
+    package var unprivileged: DecodingOptions {
+        var options = self
+        options.environment = .unread
+        options.readsFiles = false
+        return options
     }
 }
 

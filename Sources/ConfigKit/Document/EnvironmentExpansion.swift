@@ -57,7 +57,7 @@ enum EnvironmentExpansion {
         if let fallback, value?.isEmpty ?? true {
             return fallback
         }
-        guard let value else { throw .unset(name: name) }
+        guard let value = value ?? environment.valueOrStandIn(of: name) else { throw .unset(name: name) }
         return value
     }
 

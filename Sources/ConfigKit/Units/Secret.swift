@@ -47,7 +47,7 @@ extension Secret: ConfigValue {
         }
         switch entries[0].key {
         case "env":
-            guard let value = decoder.options.environment[source], !value.isEmpty else {
+            guard let value = decoder.options.environment.valueOrStandIn(of: source), !value.isEmpty else {
                 decoder.error("the environment variable \(source) is not set", at: entries[0].value)
                 return nil
             }
@@ -65,6 +65,7 @@ extension Secret: ConfigValue {
         if !file.hasPrefix("/"), case .file(let name) = node.position.source, let slash = name.lastIndex(of: "/") {
             path = name[...slash] + file
         }
+        guard decoder.options.readsFiles else { return Secret(path) }
         do throws(ConfigFile.Failure) {
             let bytes = try ConfigFile.read(path, limitBytes: limitBytes)
             decoder.files.append(path)

@@ -11,7 +11,6 @@ import NIOPosix
 import OpenAIWire
 import Resilience
 import SemanticRouter
-import Synchronization
 import Telemetry
 import Transport
 
@@ -29,7 +28,8 @@ package struct ServeStack: Sendable {
     private let admin: HTTPServer?
     private let clients: LoopLocal<UpstreamClient>
     private let reload: ReloadController
-    private let drain: DrainState
+    private let management: ManagementAPI?
+    private let lifecycle: Lifecycle
     private let drainDelay: Duration
     private let group: MultiThreadedEventLoopGroup
     private let drainTimeout: Duration
@@ -88,7 +88,7 @@ package struct ServeStack: Sendable {
 
         let gatewayMetrics = GatewayMetrics(registry: registry)
         var random = SystemRandomNumberGenerator()
-        let drain = DrainState()
+        let lifecycle = Lifecycle()
         let metricsPage: @Sendable () -> LocalResponse = {
             LocalResponse(
                 status: .ok,
@@ -103,9 +103,36 @@ package struct ServeStack: Sendable {
             settings: options.gatewaySettings,
             metrics: gatewayMetrics,
             requestIDs: RequestIDs(using: &random),
-            isDraining: { drain.hasBegun },
+            isDraining: { lifecycle.isDraining },
             metricsPage: kind == .router ? metricsPage : nil
         )
+        var process = ManagedProcess(
+            service: "sextant-\(kind.rawValue)",
+            lifecycle: lifecycle,
+            metricsPage: metricsPage
+        )
+        process.modelList = { service.modelList }
+        if let semantic = reload.semantic, let state = reload.policyState {
+            process.add(
+                semantic,
+                state: state,
+                reading: options.policyReading,
+                objections: { reload.objections(to: $0) },
+                isServed: {
+                    let pool = inference.pool.snapshot
+                    return { pool.candidates(for: $0) != nil }
+                }
+            )
+        }
+        let management = try (options.adminPort.map { Int($0.number) } ?? kind.defaultAdminPort).map { port in
+            try ManagementAPI(
+                process,
+                options.management,
+                at: .init(host: options.adminHost, port: port, hostFlag: "--admin-host", portFlag: "--admin-port"),
+                registry: registry,
+                logger: logger
+            )
+        }
         let serverSettings = try options.serverSettings()
         let port = options.port.map { Int($0.number) } ?? kind.defaultPort
         let server: HTTPServer
@@ -125,31 +152,21 @@ package struct ServeStack: Sendable {
             connections: { server.connectionCount },
             bodyBytes: { server.bufferedBodyBytes }
         )
-        var admin: HTTPServer?
-        if let port = options.adminPort.map({ Int($0.number) }) ?? kind.defaultAdminPort {
-            do {
-                admin = try await HTTPServer.start(
-                    host: options.adminHost,
-                    port: port,
-                    group: group,
-                    service: AdminService(
-                        version: Version.text,
-                        isDraining: { drain.hasBegun },
-                        metricsPage: metricsPage,
-                        evaluate: evaluator(reload.semantic, inference)
-                    )
-                )
-            } catch {
-                await server.shutdown(within: .zero)
-                throw ListenError(host: options.adminHost, port: port, flag: "--admin-port", reason: "\(error)")
-            }
+        let admin: HTTPServer?
+        do {
+            admin = try await management?.start(group: group)
+        } catch {
+            await server.shutdown(within: .zero)
+            throw error
         }
+        lifecycle.becomeReady()
         return ServeStack(
             server: server,
             admin: admin,
             clients: clients,
             reload: reload,
-            drain: drain,
+            management: management,
+            lifecycle: lifecycle,
             drainDelay: options.drainDelay,
             group: group,
             drainTimeout: options.drainTimeout,
@@ -158,49 +175,25 @@ package struct ServeStack: Sendable {
         )
     }
 
-    private static func evaluator(
-        _ semantic: Live<SemanticRouter>?,
-        _ inference: InferenceRouter
-    ) -> AdminService.Evaluate? {
-        guard let semantic else { return nil }
-        return { body, query in evaluate(body, query, by: semantic.current, over: inference.pool.snapshot) }
-    }
-
-    /// `POST /api/v1/eval`, with errors in the shape of upstream's management API.
-    private static func evaluate(
-        _ body: ByteBuffer,
-        _ query: String,
-        by router: SemanticRouter,
-        over pool: PoolSnapshot
-    ) -> LocalResponse {
-        do throws(RouterError) {
-            let report = try router.evaluate(body: body, query: query) { pool.candidates(for: $0) != nil }
-            return .json(report.bytes)
-        } catch {
-            let fields: [(String, JSONFragment)] = [
-                ("code", "INVALID_INPUT"), ("message", JSONFragment(error.message)),
-                ("timestamp", JSONFragment("\(UTCTime.now())")),
-            ]
-            return .json(JSONFragment.object([("error", .object(fields))]).bytes, status: .badRequest)
-        }
-    }
-
     /// Puts a policy in force, as a change of its file does.
     ///
     /// - Parameter transition: how long former workers stay.
     /// - Returns: what is wrong with it; with an error among that, nothing has changed.
-    package func apply(policy document: ConfigDocument, transition: Duration = .seconds(1)) async -> [Diagnostic] {
-        await reload.applyPolicy(document, transition: transition)
+    package func apply(policy file: WatchedFile, transition: Duration = .seconds(1)) async -> [Diagnostic] {
+        await reload.applyPolicy(file, transition: transition)
     }
 
     /// Follows the configuration files until the task is cancelled.
     package func watchFiles() async {
-        await reload.run()
+        await withTaskGroup { group in
+            group.addTask { await reload.run() }
+            if let management { group.addTask { await management.run() } }
+        }
     }
 
     /// Says at `/health` and `/ready` that the end is near, waits for load balancers to hear it, stops accepting, lets answers under way complete, then ends everything.
     package func shutdown() async {
-        drain.begin()
+        lifecycle.beginDraining()
         if drainDelay > .zero { try? await Task.sleep(for: drainDelay) }
         let cut = await server.shutdown(within: drainTimeout)
         if cut > 0 {
@@ -210,25 +203,6 @@ package struct ServeStack: Sendable {
         try? await clients.forEach { $0.closeIdleConnections() }
         try? await group.shutdownGracefully()
     }
-}
-
-/// An address that cannot be listened on.
-struct ListenError: Error, CustomStringConvertible {
-    let host: String
-    let port: Int
-    /// The flag that says so.
-    let flag: String
-    let reason: String
-
-    var description: String { "cannot listen on \(host), port \(port) (\(flag)): \(reason)" }
-}
-
-/// Whether the process is on its way out.
-private final class DrainState: Sendable {
-    private let begun = Atomic<Bool>(false)
-
-    var hasBegun: Bool { begun.load(ordering: .relaxed) }
-    func begin() { begun.store(true, ordering: .relaxed) }
 }
 
 extension ServeOptions {

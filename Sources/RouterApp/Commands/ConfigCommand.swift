@@ -77,6 +77,13 @@ struct ConfigCommand {
 
         \(ReferenceRenderer<APIKeysFile>().markdown(level: 3))
 
+        ## API tokens file
+
+        Named by `--api-tokens-file`, read again when it changes: who may use the [management API](management.md). Tokens are
+        kept as hashes only: `printf %s TOKEN | sha256sum`.
+
+        \(ReferenceRenderer<APITokensFile>().markdown(level: 3))
+
         ## Probes file
 
         Named by `sextant eval --probes`: prompts with the decisions that they shall lead to, in upstream's layout.

@@ -1,4 +1,5 @@
 package import ConfigKit
+import Credentials
 package import Gateway
 import OpenAIWire
 
@@ -23,11 +24,7 @@ package struct APIKeysFile: Configurable {
 
         package static let schema = Schema<Self>("api key", "A key's hash and whose it is.") {
             Field("name", \.name, "For people.", example: "team-a").required().notEmpty()
-            Field("sha256", \.sha256, "`printf %s KEY | sha256sum`: 64 hexadecimal digits.")
-                .required()
-                .check("must be 64 hexadecimal digits") { text in
-                    text.utf8.count == 64 && text.allSatisfy { $0.isASCII && $0.isHexDigit }
-                }
+            Field("sha256", \.sha256, "`printf %s KEY | sha256sum`: 64 hexadecimal digits.").keyHash()
             Field("tenant", \.tenant, "Whose customer the key belongs to.")
             Field("user", \.user, "Whose requests these are.")
             Field("groups", \.groups, "What rules may ask for.", example: "[admin]")
@@ -40,7 +37,7 @@ package struct APIKeysFile: Configurable {
             Authenticator.StoredKey(
                 name: entry.name,
                 sha256: entry.sha256,
-                identity: Identity(tenant: entry.tenant, user: entry.user, groups: entry.groups)
+                owner: Identity(tenant: entry.tenant, user: entry.user, groups: entry.groups)
             )
         }
     }

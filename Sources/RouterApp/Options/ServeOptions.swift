@@ -52,6 +52,9 @@ package struct ServeOptions: Configurable {
     package var trustedHops: [CIDRBlock] = []
     package var adminGroup = "admin"
 
+    // Management
+    package var management = ManagementOptions()
+
     // Logs
     package var logLevel = LogLevel.info
     package var logFormat = LogFormat.text
@@ -85,7 +88,7 @@ package struct ServeOptions: Configurable {
             Field(
                 "admin-port",
                 \.adminPort,
-                "A port for /health, /ready, /metrics and, with a policy, /api/v1/eval. Default: none for `router`, 8081 for `gateway`."
+                "A port for the management API and /metrics. Default: none for `router`, 8081 for `gateway`."
             )
             Field("admin-host", \.adminHost, "The address of the admin port.").notEmpty()
             Field("threads", \.threads, "Event loops. 0: one per core.").range(0...1024)
@@ -162,6 +165,7 @@ package struct ServeOptions: Configurable {
             )
             Field("admin-group", \.adminGroup, "Members may put workers to sleep and load adapters.").notEmpty()
         }
+        FieldGroup("Management") { ManagementOptions.fields(at: \Self.management) }
         FieldGroup("Logs") {
             Field("log-level", \.logLevel, "The least severe level that is logged.")
             Field("log-format", \.logFormat, "Lines for people or for machines.")
@@ -184,6 +188,7 @@ package struct ServeOptions: Configurable {
         for (index, url) in staticBackends.enumerated() where !url.path.isEmpty && url.path != "/" {
             report.error("has a path; workers are addressed by host and port", at: "static-backends", .index(index))
         }
+        management.validate(&report)
         if (certificatePath == nil) != (keyPath == nil) {
             report.error("goes together with --tls-key-path", at: "tls-cert-path")
         }
