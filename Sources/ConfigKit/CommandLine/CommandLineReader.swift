@@ -10,9 +10,17 @@ package struct CommandLineReader<Settings: Configurable>: Sendable {
     package let version: String
     /// `SEXTANT_` makes `--port` the variable `SEXTANT_PORT`; nil reads no variables.
     package let environmentPrefix: String?
+    private let acceptsSingleDash: Bool
     let table: FlagTable
 
-    package init(command: String, version: String, environmentPrefix: String? = nil) {
+    /// - Parameter acceptsSingleDash: whether `-name` is `--name`, as in Go's programs.
+    package init(
+        command: String,
+        version: String,
+        environmentPrefix: String? = nil,
+        acceptsSingleDash: Bool = false
+    ) {
+        self.acceptsSingleDash = acceptsSingleDash
         self.command = command
         self.version = version
         self.environmentPrefix = environmentPrefix
@@ -36,7 +44,7 @@ package struct CommandLineReader<Settings: Configurable>: Sendable {
     /// Reads `arguments` (without the program's and the subcommand's name), the environment in `options`, and the file
     /// that a `settingsFile()` field names. Every mistake in any of them is in the result.
     package func read(_ arguments: [String], options: DecodingOptions = .init()) -> Outcome {
-        var scanner = FlagScanner(table: table)
+        var scanner = FlagScanner(table: table, acceptsSingleDash: acceptsSingleDash)
         scanner.scan(arguments)
         switch scanner.request {
         case .help: return .help(HelpRenderer(reader: self).text())

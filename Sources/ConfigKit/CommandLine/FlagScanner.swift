@@ -6,13 +6,16 @@ struct FlagScanner {
     }
 
     let table: FlagTable
+    /// Whether `-name` is `--name`, as in Go's programs.
+    let acceptsSingleDash: Bool
     private(set) var request: Request?
     private(set) var diagnostics: [Diagnostic] = []
     /// What was written for each flag, in order, and where it stood first.
     private var texts: [[String]: (flag: Flag, texts: [String], index: Int)] = [:]
 
-    init(table: FlagTable) {
+    init(table: FlagTable, acceptsSingleDash: Bool = false) {
         self.table = table
+        self.acceptsSingleDash = acceptsSingleDash
     }
 
     var layer: Layer {
@@ -26,7 +29,7 @@ struct FlagScanner {
         var lastSwitch: Flag?
         var flagsEnded = false
         while index < arguments.count {
-            let argument = arguments[index]
+            let argument = withTwoDashes(arguments[index])
             index += 1
             let previousSwitch = lastSwitch
             lastSwitch = nil
@@ -62,6 +65,13 @@ struct FlagScanner {
                 reportStray(argument, after: previousSwitch, at: index)
             }
         }
+    }
+
+    private func withTwoDashes(_ argument: String) -> String {
+        guard acceptsSingleDash, argument.count > 2, argument.hasPrefix("-"),
+            argument.dropFirst().first?.isLetter == true
+        else { return argument }
+        return "-" + argument
     }
 
     private enum Match {

@@ -9,6 +9,8 @@ package import Transport
 /// Envoy's external processing service (`envoy.service.ext_proc.v3.ExternalProcessor`): the semantic core's other front
 /// end. One call is one HTTP request with its answer.
 package struct ExtProcService: GRPCMethod {
+    /// The service's full name, by which its health is asked for.
+    package let name = "envoy.service.ext_proc.v3.ExternalProcessor"
     package let path = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
     let semantic: Live<SemanticRouter>

@@ -20,40 +20,17 @@ struct ServeCommand {
             Console.complain("--config: `router` chooses workers only; use `sextant gateway` for a semantic policy")
             return 2
         }
-        ProcessLimits.raiseFileLimit()
-        let output: LogOutput
-        do {
-            output = try LogOutput(descriptor: 2, format: options.logFormat)
-        } catch {
-            Console.complain("\(error)")
-            return 1
+        return await ServerProcess(command: kind.rawValue, level: options.logLevel, format: options.logFormat).run {
+            let stack = try await ServeStack.start(kind, options, logger: $0)
+            var facts: Logger.Metadata = [
+                "host": "\(options.host)", "port": "\(stack.port)", "version": "\(Version.text)",
+            ]
+            if let port = stack.adminPort { facts["admin_port"] = "\(port)" }
+            return ServerProcess.Running(
+                facts: facts,
+                watchFiles: { await stack.watchFiles() },
+                shutDown: { await stack.shutdown() }
+            )
         }
-        defer { output.close() }
-        let logger = output.logger(
-            label: "sextant.\(kind.rawValue)",
-            level: options.logLevel.level,
-            format: options.logFormat
-        )
-        return await serve(options, logger: logger)
-    }
-
-    private func serve(_ options: ServeOptions, logger: Logger) async -> Int32 {
-        let stack: ServeStack
-        do {
-            stack = try await ServeStack.start(kind, options, logger: logger)
-        } catch {
-            Console.complain("\(error)")
-            return 1
-        }
-        var facts: Logger.Metadata = ["host": "\(options.host)", "port": "\(stack.port)", "version": "\(Version.text)"]
-        if let port = stack.adminPort { facts["admin_port"] = "\(port)" }
-        logger.notice("listening", metadata: facts)
-        let watching = Task { await stack.watchFiles() }
-        let signal = await Termination.wait()
-        logger.notice("draining", metadata: ["signal": "\(signal)"])
-        watching.cancel()
-        await stack.shutdown()
-        logger.notice("stopped")
-        return 0
     }
 }

@@ -17,6 +17,7 @@ package enum Sextant {
         usage: sextant COMMAND [FLAGS]
 
           gateway   OpenAI front end with semantic and worker routing in one process
+          semantic  semantic routing for Envoy, by its external processing filter
           router    OpenAI reverse proxy over vLLM workers, with vllm-router's flags
           sim       simulated vLLM worker, for tests, demos and benchmarks
           config    check | explain | reference | metrics | schema: judge and explain a policy file, print references
@@ -35,6 +36,7 @@ package enum Sextant {
         let rest = Array(arguments.dropFirst())
         switch arguments.first {
         case "gateway": return await ServeCommand(kind: .gateway).run(rest)
+        case "semantic": return await SemanticCommand().run(rest)
         case "router": return await ServeCommand(kind: .router).run(rest)
         case "sim": return await SimCommand().run(rest)
         case "config": return ConfigCommand().run(rest)
