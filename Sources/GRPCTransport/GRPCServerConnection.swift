@@ -145,7 +145,6 @@ final class GRPCServerConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, 
         }
         flushIfNeeded()
         closeIfDrained()
-        context.fireChannelReadComplete()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -157,7 +156,6 @@ final class GRPCServerConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, 
         default:
             break
         }
-        context.fireUserInboundEventTriggered(event)
     }
 
     private func receive(_ headers: HTTP2Frame.FramePayload.Headers, on stream: StreamNumber) {

@@ -23,8 +23,6 @@ struct ReloadController: Sendable {
     private let policyFile: FileFollower?
     private let keysFile: FileFollower?
 
-    static let definitions = FileFollower.definitions
-
     /// - Throws: `ConfigError` with every mistake in every file.
     init(
         options: ServeOptions,

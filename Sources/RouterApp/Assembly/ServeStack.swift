@@ -29,6 +29,7 @@ package struct ServeStack: Sendable {
     private let clients: LoopLocal<UpstreamClient>
     private let reload: ReloadController
     private let management: ManagementAPI?
+    private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
     private let drainDelay: Duration
     private let group: MultiThreadedEventLoopGroup
@@ -89,13 +90,7 @@ package struct ServeStack: Sendable {
         let gatewayMetrics = GatewayMetrics(registry: registry)
         var random = SystemRandomNumberGenerator()
         let lifecycle = Lifecycle()
-        let metricsPage: @Sendable () -> LocalResponse = {
-            LocalResponse(
-                status: .ok,
-                headers: ["content-type": Exposition.contentType],
-                body: .whole(ByteBuffer(string: registry.exposition()))
-            )
-        }
+        let metricsPage: @Sendable () -> LocalResponse = { registry.page }
         let service = GatewayService(
             semantic: reload.semantic,
             inference: inference,
@@ -133,7 +128,9 @@ package struct ServeStack: Sendable {
                 logger: logger
             )
         }
-        let serverSettings = try options.serverSettings()
+        let certificate = try options.certificate(registry: registry, logger: logger)
+        var serverSettings = options.serverSettings
+        serverSettings.tls = certificate?.source
         let port = options.port.map { Int($0.number) } ?? kind.defaultPort
         let server: HTTPServer
         do {
@@ -166,6 +163,7 @@ package struct ServeStack: Sendable {
             clients: clients,
             reload: reload,
             management: management,
+            certificate: certificate,
             lifecycle: lifecycle,
             drainDelay: options.drainDelay,
             group: group,
@@ -188,6 +186,7 @@ package struct ServeStack: Sendable {
         await withTaskGroup { group in
             group.addTask { await reload.run() }
             if let management { group.addTask { await management.run() } }
+            if let certificate { group.addTask { await certificate.run() } }
         }
     }
 
@@ -244,7 +243,7 @@ extension ServeOptions {
         return settings
     }
 
-    func serverSettings() throws(TLSError) -> HTTPServerSettings {
+    var serverSettings: HTTPServerSettings {
         var settings = HTTPServerSettings()
         settings.maxBufferedBodyBytes = maxBufferedBodies.bytes
         settings.maxConnections = maxConnections
@@ -252,11 +251,18 @@ extension ServeOptions {
         settings.bodyTimeout = TimeAmount(bodyTimeout)
         settings.keepAliveTimeout = TimeAmount(keepAliveTimeout)
         settings.writeTimeout = TimeAmount(writeTimeout)
-        if let certificatePath, let keyPath {
-            let tls = try TLSSettings.server(certificateFile: certificatePath, keyFile: keyPath, protocols: [.http1])
-            settings.tls = { tls }
-        }
         return settings
+    }
+
+    fileprivate func certificate(registry: MetricRegistry, logger: Logger) throws(TLSError) -> ServerCertificate? {
+        guard let certificatePath, let keyPath else { return nil }
+        return try ServerCertificate(
+            certificateFile: certificatePath,
+            keyFile: keyPath,
+            protocols: [.http1],
+            registry: registry,
+            logger: logger
+        )
     }
 
     func upstreamSettings(needTLS: Bool) throws(TLSError) -> UpstreamSettings {
