@@ -81,12 +81,12 @@ enum BrowserGuard {
         if let host = headers.first(name: "host"), !Loopback.isAuthority(host) {
             throw refusal("Ask for localhost, not for '\(host.prefix(64))'; another name needs tokens.")
         }
-        for origin in headers[canonicalForm: "origin"] where !isLocal(origin: origin) {
+        for origin in headers["origin"] where !isLocal(origin: origin) {
             throw refusal("Pages of other sites may not ask here.")
         }
     }
 
-    private static func isLocal(origin: Substring) -> Bool {
+    private static func isLocal(origin: String) -> Bool {
         let parts = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
         return parts.count == 3 && parts[1].isEmpty && Loopback.isAuthority(parts[2])
     }

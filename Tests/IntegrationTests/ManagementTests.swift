@@ -191,7 +191,7 @@ struct ManagementTests {
             let errors = try #require(root["errors"]).elements.map { $0 }
             #expect(errors.compactMap { $0["line"]?.int } == [8, 10])
             #expect(errors.last?["key"]?.string == "routing.decisions[0].modelRefs[0].model")
-            #expect(errors.last?["column"]?.int == 86)
+            #expect(errors.last?["column"]?.int == 82)
             #expect(errors.last?["message"]?.string?.contains("did you mean \"coder\"") == true)
             #expect(errors.last?["severity"]?.string == "error")
             // The same decides as did before.

@@ -85,7 +85,7 @@ import Testing
         ] as [(Int64, String)]
     )
     func times(nanoseconds: Int64, text: String) {
-        #expect(UTCTime(nanoseconds: nanoseconds).description == text)
+        #expect("\(UTCTime(nanoseconds: nanoseconds))" == text)
     }
 }
 

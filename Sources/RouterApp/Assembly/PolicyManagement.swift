@@ -47,7 +47,7 @@ extension ManagedProcess {
             let verdict = try? await NIOThreadPool.singleton.runIfActive {
                 ConfigurationVerdict(of: body, reading: reading, objections: objections)
             }
-            return verdict ?? ConfigurationVerdict(problems: [], isReadable: false, normalized: nil)
+            return verdict ?? .ending
         }
     }
 }
@@ -85,6 +85,13 @@ extension WatchedFile {
 }
 
 extension ConfigurationVerdict {
+    /// When there is no thread to judge on.
+    fileprivate static let ending = ConfigurationVerdict(
+        problems: [Problem(severity: .error, line: 0, column: 0, key: "", message: "the process is ending")],
+        isReadable: true,
+        normalized: nil
+    )
+
     /// Judges a policy as a reload would, but for the environment and files that it names: they are not looked at.
     fileprivate init(
         of body: ByteBuffer,

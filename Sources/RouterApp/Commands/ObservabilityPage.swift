@@ -14,8 +14,8 @@ enum ObservabilityPage {
         # Observability
 
         `sextant router` shows its metrics at `/metrics` on its own port, as upstream's router does; `sextant semantic` on a
-        port of their own, 9190; `sextant gateway` on the admin port, which listens on 127.0.0.1 only. The format is
-        Prometheus text 0.0.4.
+        port of their own, 9190; `sextant gateway` on the port of its [management API](management.md), which listens on
+        127.0.0.1 unless told otherwise, and then asks for a token. The format is Prometheus text 0.0.4.
 
         Prompts, answers, keys and found personal data appear in no metric label and no log line. Labels take their values
         from the configuration, never from a request.

@@ -5,7 +5,7 @@ import Darwin
 #endif
 
 /// A moment in UTC, written as RFC 3339 with milliseconds: `2026-01-02T03:04:05.678Z`.
-package struct UTCTime: Hashable, Sendable {
+package struct UTCTime: Hashable, Sendable, CustomStringConvertible {
     /// Since 1970-01-01T00:00:00Z, leap seconds not counted.
     package let nanoseconds: Int64
 
