@@ -2,7 +2,7 @@
 SWIFT_FLAGS := -c release -Xswiftc -enforce-exclusivity=unchecked
 BINARY := .build/release/sextant
 # Targets whose tests wait for sockets run apart from those that only compute: the latter take every core.
-SOCKETS := ^(HTTPTransportTests|SimWorkerTests|IntegrationTests)\.
+SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|IntegrationTests)\.
 FUZZ_DOCUMENTS ?= 10000000
 
 .PHONY: help build test demo bench bench-sustained bench-policy fuzz docs protos format check clean
@@ -17,10 +17,11 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
 	python3 -m unittest discover -q -s Benchmarks -t Benchmarks
 	scripts/python-env openai
+	scripts/python-env envoy
 	@echo "== unit tests: pure values"
 	swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
 	@echo "== integration tests: real sockets on loopback, real clients"
-	SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python \
+	SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python SEXTANT_ENVOY=scripts/envoy \
 		swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)'
 
 demo: ## Start a gateway and simulated workers, send real requests, show the routing
@@ -55,10 +56,11 @@ protos: ## Write the Swift sources of Protos/ anew
 format: ## Format all Swift files
 	swift format --in-place --recursive --parallel Sources Tests Package.swift
 
-check: build ## Format, layers and generated pages
+check: build ## Format, layers, generated pages and Envoy's configurations
 	swift format lint --strict --recursive --parallel Sources Tests Package.swift
 	scripts/check-layers
 	scripts/check-protos
+	scripts/check-envoy
 	scripts/check-docs
 
 clean: ## Remove what was built

@@ -63,6 +63,12 @@ struct ConfigCommand {
 
         \(ServeCommand.reader(.gateway).markdown(level: 3))
 
+        ## Flags of `sextant semantic`
+
+        Behind Envoy: see [envoy.md](envoy.md). A flag may have one dash as well, as upstream's have.
+
+        \(SemanticCommand.reader.markdown(level: 3))
+
         ## Policy file
 
         The layout is vLLM Semantic Router's canonical v0.3; settings marked † are ours. `sextant config check FILE` judges

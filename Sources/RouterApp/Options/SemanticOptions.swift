@@ -96,7 +96,7 @@ package struct SemanticOptions: Configurable {
             Field("log-level", \.logLevel, "The least severe level that is logged.")
             Field("log-format", \.logFormat, "Lines for people or for machines.")
         }
-        FieldGroup("Upstream's flags") {
+        FieldGroup("Accepted for compatibility") {
             ignored("kubeconfig", "", "the policy is a file")
             ignored("namespace", "", "the policy is a file")
             ignored("download-only", false, "there are no models to download")
