@@ -92,7 +92,12 @@ package struct ServeOptions: Configurable {
             )
             Field("admin-host", \.adminHost, "The address of the admin port.").notEmpty()
             Field("threads", \.threads, "Event loops. 0: one per core.").range(0...1024)
-            Field("tls-cert-path", \.certificatePath, "A PEM certificate chain: serve HTTPS. Read again when it changes.", example: "tls.crt")
+            Field(
+                "tls-cert-path",
+                \.certificatePath,
+                "A PEM certificate chain: serve HTTPS. Read again when it changes.",
+                example: "tls.crt"
+            )
             Field("tls-key-path", \.keyPath, "The certificate's PEM private key.", example: "tls.key")
             Field("max-body-size", \.maxBodySize, "The largest request body.").range(
                 ByteCount(1024)...ByteCount.gibibytes(1)
