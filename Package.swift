@@ -119,7 +119,8 @@ let package = Package(
         library(
             "TestSupport",
             [
-                "RouterApp", "SimWorker", "HTTPTransport", "Instruments", "ConfigKit", logging, nioCore, nioPosix,
+                "RouterApp", "SimWorker", "Transport", "HTTPTransport", "Instruments", "ConfigKit", logging, nioCore,
+                nioPosix,
                 nioHTTP1,
             ]
         ),

@@ -7,6 +7,7 @@ package import NIOHTTP1
 import NIOPosix
 package import RouterApp
 package import SimWorker
+import Transport
 
 /// A router or gateway before simulated workers, all on loopback with ports of the system's choice.
 package struct Stack: Sendable {

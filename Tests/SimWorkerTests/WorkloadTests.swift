@@ -5,6 +5,7 @@ import NIOHTTP1
 import OpenAIWire
 import SimWorker
 import Testing
+import Transport
 
 @Suite(.timeLimit(.minutes(2))) struct WorkloadTests {
     private static let hello = #""messages":[{"role":"user","content":"Hello there"}]"#
