@@ -1,6 +1,6 @@
 // Written by scripts/generate-protos with protoc-gen-swift 1.39.0; change the .proto file instead.
-// From Protos/envoy/ext_proc.proto, sha256 1daacf7b9341a880cac4441de34fc659f323905d640c92c64da9fd1ed4655023
-// What follows this line: sha256 1f991bda97fff5c9195efa8e776671290da064589858f15775be8abd68d3ef02
+// From Protos/envoy/ext_proc.proto, sha256 2bba045acd01e0a77016e278fc41dd0f7f5ade1bd0f59bd791e65aab566ec7ab
+// What follows this line: sha256 5cb3941bd3b6f04cd6e686fb80650cb17aedf66f911bbd99954e2b3c8243e00d
 // DO NOT EDIT.
 // swift-format-ignore-file
 // swiftlint:disable all
@@ -545,6 +545,16 @@ package nonisolated struct EnvoyHeaderValueOption: Sendable {
   /// Clears the value of `header`. Subsequent reads from it will return its default value.
   package mutating func clearHeader() {self._header = nil}
 
+  /// Deprecated in favour of append_action: whether the value goes beside those that are there, or in their place.
+  package var append: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_append ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_append = newValue}
+  }
+  /// Returns true if `append` has been explicitly set.
+  package var hasAppend: Bool {self._append != nil}
+  /// Clears the value of `append`. Subsequent reads from it will return its default value.
+  package mutating func clearAppend() {self._append = nil}
+
   package var appendAction: EnvoyHeaderValueOption.HeaderAppendAction = .appendIfExistsOrAdd
 
   /// Else a header with an empty value is left out.
@@ -597,6 +607,7 @@ package nonisolated struct EnvoyHeaderValueOption: Sendable {
   package init() {}
 
   fileprivate var _header: EnvoyHeaderValue? = nil
+  fileprivate var _append: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 }
 
 package nonisolated struct EnvoyBodyMutation: Sendable {
@@ -1667,7 +1678,7 @@ nonisolated extension EnvoyHeaderMutation: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension EnvoyHeaderValueOption: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HeaderValueOption"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{4}\u{2}append_action\0\u{3}keep_empty_value\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}append\0\u{3}append_action\0\u{3}keep_empty_value\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1676,6 +1687,7 @@ nonisolated extension EnvoyHeaderValueOption: SwiftProtobuf.Message, SwiftProtob
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._header) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._append) }()
       case 3: try { try decoder.decodeSingularEnumField(value: &self.appendAction) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.keepEmptyValue) }()
       default: break
@@ -1691,6 +1703,9 @@ nonisolated extension EnvoyHeaderValueOption: SwiftProtobuf.Message, SwiftProtob
     try { if let v = self._header {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
+    try { if let v = self._append {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
     if self.appendAction != .appendIfExistsOrAdd {
       try visitor.visitSingularEnumField(value: self.appendAction, fieldNumber: 3)
     }
@@ -1702,6 +1717,7 @@ nonisolated extension EnvoyHeaderValueOption: SwiftProtobuf.Message, SwiftProtob
 
   package static func ==(lhs: EnvoyHeaderValueOption, rhs: EnvoyHeaderValueOption) -> Bool {
     if lhs._header != rhs._header {return false}
+    if lhs._append != rhs._append {return false}
     if lhs.appendAction != rhs.appendAction {return false}
     if lhs.keepEmptyValue != rhs.keepEmptyValue {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
