@@ -30,14 +30,16 @@ struct ProtobufReader {
     /// The next field; nil at the end.
     mutating func next() throws(Malformed) -> (number: Int, value: Value)? {
         guard position < end else { return nil }
+        let start = position
         let tag = try varint()
-        guard tag <= UInt64(UInt32.max) else { throw Malformed() }
+        // Five bytes hold all that a tag can say. Within groups, as in SwiftProtobuf, only the value counts.
+        guard tag <= UInt64(UInt32.max), position - start <= 5 else { throw Malformed() }
         let number = Int(tag >> 3)
         guard number > 0 else { throw Malformed() }
         return (number, try value(kind: Int(tag & 7), number: number, depth: 0))
     }
 
-    /// 100, SwiftProtobuf's own limit of nesting.
+    /// 100, SwiftProtobuf's own limit of nesting; it counts the messages around the groups as well.
     private static let mostNested = 100
 
     private mutating func value(kind: Int, number: Int, depth: Int) throws(Malformed) -> Value {
@@ -99,11 +101,8 @@ struct ProtobufReader {
             let byte = bytes[position]
             position += 1
             value |= UInt64(byte & 0x7F) << shift
-            if byte < 0x80 {
-                // Of the tenth byte one bit is left to say.
-                guard shift < 63 || byte <= 1 else { throw Malformed() }
-                return value
-            }
+            // Of a tenth byte all bits but the lowest are beyond the 64th, and dropped.
+            if byte < 0x80 { return value }
             shift += 7
             guard shift <= 63 else { throw Malformed() }
         }
