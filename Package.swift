@@ -150,6 +150,7 @@ let package = Package(
             resources: [.copy("Fixtures")]
         ),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
+        tests("ExtProcServer", ["EnvoyAPI", "GRPCTransport", "TestRandom", nioCore, protobuf]),
         tests("Gateway", ["OpenAIWire", "Credentials", nioCore, nioHTTP1]),
         tests("AdminAPI", ["OpenAIWire", "HTTPTransport", "Credentials", nioCore, nioPosix, nioHTTP1]),
         .testTarget(
