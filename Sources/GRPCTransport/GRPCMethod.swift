@@ -11,6 +11,8 @@ package protocol GRPCMethod: Sendable {
 
 /// The server's side of one call. Confined to the connection's event loop; must not block it.
 package protocol GRPCCallHandler: AnyObject {
+    /// A large message has begun to come, of so many bytes.
+    func willReceive(bytes: Int)
     /// A message of the client's.
     func receive(_ message: ByteBuffer)
     /// The client has sent its last message.
@@ -21,6 +23,10 @@ package protocol GRPCCallHandler: AnyObject {
     func serverIsClosing()
 }
 
+extension GRPCCallHandler {
+    package func willReceive(bytes: Int) {}
+}
+
 /// A call under way: the way back to the client. Confined to the connection's event loop.
 package final class GRPCServerCall {
     private var connection: GRPCServerConnection?
@@ -29,6 +35,8 @@ package final class GRPCServerCall {
     var reader: MessageReader
     /// Bytes of a message under way, taken from the server's budget.
     var reservedBytes = 0
+    /// Whether the handler has been told of the large message that is coming.
+    var hasAnnounced = false
     private var hasSentHead = false
 
     init(connection: GRPCServerConnection, stream: StreamNumber, maxMessageBytes: Int) {

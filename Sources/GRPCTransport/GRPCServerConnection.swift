@@ -185,10 +185,12 @@ final class GRPCServerConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, 
         call.reader.append(bytes)
         do {
             while let message = try call.reader.next() {
+                call.hasAnnounced = false
                 call.handler?.receive(message)
                 if !call.isOpen { return }
             }
             try reserve(for: call)
+            announce(to: call)
         } catch {
             call.finish(error)
             return
@@ -214,6 +216,15 @@ final class GRPCServerConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, 
             shared.budget.release(call.reservedBytes - wanted)
         }
         call.reservedBytes = wanted
+    }
+
+    /// 4 MiB: what takes a while to come and to read.
+    private static let largeMessage = 4 << 20
+
+    private func announce(to call: GRPCServerCall) {
+        guard !call.hasAnnounced, let bytes = call.reader.announcedBytes, bytes >= Self.largeMessage else { return }
+        call.hasAnnounced = true
+        call.handler?.willReceive(bytes: bytes)
     }
 
     // MARK: Flow control inward

@@ -31,6 +31,14 @@ struct MessageReader {
     /// Bytes of a message that is still coming.
     var pendingBytes: Int { pending?.readableBytes ?? 0 }
 
+    /// The length of the message that is still coming, once its prefix has come.
+    var announcedBytes: Int? {
+        pending.flatMap { rest in
+            guard rest.readableBytes >= MessageFraming.prefixBytes else { return nil }
+            return rest.getInteger(at: rest.readerIndex + 1, as: UInt32.self).map(Int.init)
+        }
+    }
+
     mutating func append(_ data: ByteBuffer) {
         guard var rest = pending else {
             if data.readableBytes > 0 { pending = data }

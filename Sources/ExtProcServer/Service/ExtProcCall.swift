@@ -21,10 +21,21 @@ final class ExtProcCall: GRPCCallHandler {
         stream = ExtProcStream(maxBodyBytes: service.settings.maxBodyBytes)
     }
 
+    /// 10 s, the `max_message_timeout` of the configurations in deploy/envoy: many of the largest bodies at once take that.
+    private static let timeForLargeBodies = 10
+
+    func willReceive(bytes: Int) {
+        guard stream.isGathering else { return }
+        send(ProcessingResponse(.moreTime(seconds: Self.timeForLargeBodies)))
+    }
+
     func receive(_ message: ByteBuffer) {
         let request: ProcessingRequest
         do {
             request = try ProcessingRequest(message)
+        } catch .nothingToProcess {
+            // Envoy waits for no reply to what it says besides, such as its flow control.
+            return
         } catch {
             fail(.malformed, GRPCStatus(.invalidArgument, "this is no message of Envoy's"))
             return

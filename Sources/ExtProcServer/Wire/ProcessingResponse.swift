@@ -10,6 +10,9 @@ package struct ProcessingResponse: Sendable, Equatable {
         case requestTrailers
         case responseTrailers
         case immediate(ImmediateResponse)
+        /// No reply yet: asks for so many more seconds for the reply that is due (`override_message_timeout`). Envoy
+        /// grants at most its `max_message_timeout`, and none where that is not set.
+        case moreTime(seconds: Int)
     }
 
     package var part: Part
@@ -120,6 +123,9 @@ extension ProcessingResponse {
         case .immediate(let response):
             buffer.writeFieldHead(7, length: response.size)
             response.write(to: &buffer)
+        case .moreTime(let seconds):
+            buffer.writeFieldHead(10, length: ProtobufSize.number(seconds))
+            buffer.writeField(1, number: seconds)
         }
         if let modeOverride {
             buffer.writeFieldHead(9, length: modeOverride.size)

@@ -81,6 +81,7 @@ private func meaning(of response: ProcessingResponse) -> EnvoyProcessingResponse
         case .requestTrailers: message.requestTrailers = EnvoyTrailersResponse()
         case .responseTrailers: message.responseTrailers = EnvoyTrailersResponse()
         case .immediate(let immediate): message.immediateResponse = meaning(of: immediate)
+        case .moreTime(let seconds): message.overrideMessageTimeout.seconds = Int64(seconds)
         }
         guard let modes = response.modeOverride else { return }
         message.modeOverride = .with {
@@ -162,13 +163,14 @@ extension Data {
 extension ProcessingResponse {
     fileprivate static func random(_ random: inout SeededRandom) -> ProcessingResponse {
         let part: Part =
-            switch random.below(7) {
+            switch random.below(8) {
             case 0: .requestHeaders(.random(&random))
             case 1: .responseHeaders(.random(&random))
             case 2: .requestBody(.random(&random))
             case 3: .responseBody(.random(&random))
             case 4: .requestTrailers
             case 5: .responseTrailers
+            case 6: .moreTime(seconds: random.pick([1, 10, 300, 100_000]))
             default: .immediate(.random(&random))
             }
         let modes = ModeOverride(request: random.pick(BodyMode.allCases), response: random.pick(BodyMode.allCases))
