@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 from harness.processes import NotReady, Process, free_port
+from harness.programs import FIXED_UPSTREAM
 from harness.subjects import DIRECT, Place, Subject
-from harness.upstream import build_upstream
 from harness.workloads import WORKLOADS, WrongAnswer
 
 #: vllm-router loads Python and checks its workers first: some 6 s on a quiet machine.
@@ -39,7 +39,7 @@ class Stage:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.upstream_port = free_port()
-        self._binary = build_upstream()
+        self._binary = FIXED_UPSTREAM.build()
         self._processes: list[Process] = []
 
     def __enter__(self) -> "Stage":

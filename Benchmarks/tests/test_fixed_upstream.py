@@ -9,7 +9,7 @@ import socket
 import subprocess
 import unittest
 
-from harness.upstream import build_upstream
+from harness.programs import FIXED_UPSTREAM
 from harness.workloads import WORKLOADS
 
 
@@ -27,7 +27,7 @@ def request(body: bytes, *headers: str, chunks: int = 0) -> bytes:
 class FixedUpstreamTests(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
-        cls.process = subprocess.Popen([build_upstream(), "--threads", "2"], stdout=subprocess.PIPE, text=True)
+        cls.process = subprocess.Popen([FIXED_UPSTREAM.build(), "--threads", "2"], stdout=subprocess.PIPE, text=True)
         assert cls.process.stdout is not None
         cls.port = int(cls.process.stdout.readline().split()[1])
 
