@@ -49,3 +49,5 @@ _LOAD = BENCHMARKS / "load"
 EXTPROC_LOAD = Program(
     "extproc-load", _LOAD, ("extproc-load.c", "h2.c", "load.c", "histogram.c"), libraries=("-lm",)
 )
+
+HTTP_LOAD = Program("http-load", _LOAD, ("http-load.c", "load.c", "histogram.c"), libraries=("-lm",))

@@ -173,7 +173,8 @@ static void make_messages(const uint8_t *body, size_t body_length, uint32_t resp
     // Only the first message of a stream says how bodies will come.
     Buffer config = {0};
     append_number(&config, protocol_config_request_body_mode, body_mode_buffered);
-    append_number(&config, protocol_config_response_body_mode, response_chunks > 0 ? body_mode_streamed : body_mode_none);
+    unsigned response_mode = response_chunks > 0 ? body_mode_streamed : body_mode_none;
+    append_number(&config, protocol_config_response_body_mode, response_mode);
     append_bytes(&request, request_protocol_config, config.bytes, config.length);
     free(config.bytes);
     add_message(request, response_request_headers);
@@ -289,6 +290,8 @@ static Connection *connections;
 static Stream *earliest, *latest, *unused;
 // A connection has been ready once.
 static bool has_met_server;
+// Streams are opened only to be reset: their first message is their last.
+static bool is_resetting;
 
 static Stream *take_stream(void) {
     Stream *stream = unused;
@@ -349,6 +352,7 @@ static void take_answer(Stream *stream, const uint8_t *bytes, size_t length, boo
     if (expected_length > 0 && kind == response_request_body &&
         memmem(bytes, length, options.expected, expected_length) == NULL)
         return fail(stream, error_expected);
+    if (is_resetting) return;
     if (++stream->message < message_count) return send_message(stream);
     h2_reset(&stream->connection->h2, &stream->h2, envoy_reset_code);
     load_finished(&load, stream->due, now_ns());
@@ -529,6 +533,7 @@ static void connect_all(void) {
 
 // Opens so many streams, each with its first message, and resets them all, as many at once as the server allows.
 static void reset_streams(uint64_t left) {
+    is_resetting = true;
     while (left > 0 && !load_is_interrupted()) {
         Connection *connection = place();
         if (connection == NULL) {
@@ -549,11 +554,13 @@ static void reset_streams(uint64_t left) {
             put_back(stream);
         }
     }
+    is_resetting = false;
 }
 
 static int usage(const char *problem) {
     fprintf(stderr,
         "%s%susage: extproc-load --port N --body FILE [options]\n%s"
+        "  --body FILE         the chat request's body; required\n"
         "  --streams N         how many streams are measured, instead of a duration\n"
         "  --sequential        one stream at a time\n"
         "  --response-chunks N so many messages with parts of a streamed answer\n"
@@ -565,11 +572,15 @@ static int usage(const char *problem) {
 int main(int count, char **arguments) {
     uint64_t resets = 0;
     uint32_t response_chunks = 0;
+    const char *body_path = NULL;
     options = load_defaults();
     for (int index = 1; index < count; index++) {
         const char *name = arguments[index], *value = index + 1 < count ? arguments[index + 1] : "";
         if (strcmp(name, "--sequential") == 0) {
             options.concurrency = 1;
+        } else if (strcmp(name, "--body") == 0 && *value != '\0') {
+            body_path = value;
+            index++;
         } else if (strcmp(name, "--streams") == 0 && (options.requests = strtoull(value, NULL, 10)) > 0) {
             index++;
         } else if (strcmp(name, "--resets") == 0 && (resets = strtoull(value, NULL, 10)) > 0 &&
@@ -583,9 +594,10 @@ int main(int count, char **arguments) {
         }
     }
     const char *problem = load_complete(&options);
+    if (body_path == NULL) problem = "--body is missing";
     if (problem != NULL) return usage(problem);
     size_t body_length;
-    const uint8_t *body = read_file(options.body_path, &body_length);
+    const uint8_t *body = read_file(body_path, &body_length);
     make_messages(body, body_length, response_chunks);
     call = make_call();
     expected_length = options.expected != NULL ? strlen(options.expected) : 0;

@@ -59,7 +59,6 @@ const char load_options_usage[] =
     "  --duration SECONDS  default 10, unless the number is given\n"
     "  --warmup SECONDS    not measured, before the duration; default 0\n"
     "  --timeout SECONDS   one that is not answered by then has failed; default 10\n"
-    "  --body FILE         the chat request; required\n"
     "  --expect TEXT       bytes that an answer must hold\n"
     "  --json              the report as one line of JSON\n";
 
@@ -83,7 +82,6 @@ bool load_option(LoadOptions *options, char **arguments, int count, int *index) 
     const char *value = arguments[++*index];
     double parsed = 0;
     if (strcmp(name, "--host") == 0) return inet_pton(AF_INET, value, &options->server.sin_addr) == 1;
-    if (strcmp(name, "--body") == 0) return (options->body_path = value) != NULL;
     if (strcmp(name, "--expect") == 0) return (options->expected = value) != NULL;
     if (strcmp(name, "--port") == 0) {
         bool is_right = number(value, 1, 65535, &parsed);
@@ -109,7 +107,6 @@ bool load_option(LoadOptions *options, char **arguments, int count, int *index) 
 
 const char *load_complete(LoadOptions *options) {
     if (options->server.sin_port == 0) return "--port is missing";
-    if (options->body_path == NULL) return "--body is missing";
     if (options->concurrency == 0) options->concurrency = options->rate > 0 ? 1000 : options->connections;
     if (options->seconds == 0 && options->requests == 0) options->seconds = 10;
     return NULL;
@@ -254,7 +251,8 @@ int load_report(const Load *load, const char *more) {
     if (load->options->json) {
         printf("{\"%s\": %llu, \"seconds\": %.6f, \"per_second\": %.2f", load->unit,
             (unsigned long long)latencies->count, seconds, rate);
-        for (int index = 0; index < quantile_count; index++) printf(", \"%s_us\": %.1f", quantiles[index].name, us[index]);
+        for (int index = 0; index < quantile_count; index++)
+            printf(", \"%s_us\": %.1f", quantiles[index].name, us[index]);
         printf(", \"errors\": {");
         const char *comma = "";
         for (int kind = 0; kind < error_kinds; kind++) {
@@ -266,8 +264,10 @@ int load_report(const Load *load, const char *more) {
             (unsigned long long)load->delayed, (unsigned long long)load->connections_opened, cpu,
             interrupted ? "true" : "false", more);
     } else {
-        printf("%llu %s in %.2f s, %.0f/s; latency ms", (unsigned long long)latencies->count, load->unit, seconds, rate);
-        for (int index = 0; index < quantile_count; index++) printf("  %s %.3f", quantiles[index].title, us[index] / 1e3);
+        printf("%llu %s in %.2f s, %.0f/s; latency ms", (unsigned long long)latencies->count, load->unit, seconds,
+            rate);
+        for (int index = 0; index < quantile_count; index++)
+            printf("  %s %.3f", quantiles[index].title, us[index] / 1e3);
         printf("\n%llu delayed, %llu connections opened, %.2f s of own CPU time; errors: %llu",
             (unsigned long long)load->delayed, (unsigned long long)load->connections_opened, cpu,
             (unsigned long long)failed);

@@ -39,7 +39,7 @@ typedef struct {
     double seconds, warmup_seconds, timeout_seconds;
     // How many are measured; 0: as many as `seconds` hold.
     uint64_t requests;
-    const char *body_path, *expected;
+    const char *expected;
     bool json;
 } LoadOptions;
 
@@ -102,7 +102,7 @@ bool load_is_over(Load *load, int64_t now);
 // Set by SIGINT and SIGTERM: the run ends and reports what it has.
 bool load_is_interrupted(void);
 
-// Prints the figures, with `more` in the JSON as further members (each with a comma before it); returns the exit status.
+// Prints the figures, with `more` in the JSON as further members, each with a comma before it. Returns the exit status.
 int load_report(const Load *load, const char *more);
 
 // The whole file; ends the program with a message if it cannot be read.

@@ -98,9 +98,8 @@ class Peer:
     def run(self) -> None:
         if self._read(24) != b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":
             return
-        self.send(frame(SETTINGS, 0, 0, self.server.settings))
-        if self.server.has_wide_window:
-            self.send(frame(WINDOW_UPDATE, 0, 0, (1 << 30).to_bytes(4, "big")))
+        wide_window = [frame(WINDOW_UPDATE, 0, 0, (1 << 30).to_bytes(4, "big"))] if self.server.has_wide_window else []
+        self.send(frame(SETTINGS, 0, 0, self.server.settings), *wide_window)
         while not self._ended and (head := self._read(9)):
             payload = self._read(int.from_bytes(head[:3], "big"))
             self._take(head[3], head[4], int.from_bytes(head[5:], "big"), payload)
@@ -185,8 +184,9 @@ class Server:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = Peer(self, connection)
             self.peers.append(peer)
-            self._serving.append(threading.Thread(target=peer.run, daemon=True))
-            self._serving[-1].start()
+            thread = threading.Thread(target=peer.run, daemon=True)
+            thread.start()
+            self._serving.append(thread)
 
     def wait(self) -> None:
         """Returns when every connection has ended: then its peer has seen all that was sent to it."""
