@@ -4,8 +4,9 @@ BINARY := .build/release/sextant
 # Targets whose tests wait for sockets run apart from those that only compute: the latter take every core.
 SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|IntegrationTests)\.
 FUZZ_DOCUMENTS ?= 10000000
+SUSTAINED_SECONDS ?= 300
 
-.PHONY: help build test demo bench bench-sustained bench-policy fuzz docs protos format check clean
+.PHONY: help build test demo bench bench-sustained bench-policy bench-extproc bench-extproc-sustained fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -42,6 +43,18 @@ bench-sustained: build ## Five minutes at the highest rate
 bench-policy: build ## What a policy adds to a request
 	scripts/install-packages wrk
 	Benchmarks/run.py --policy --markdown
+
+bench-extproc: build ## What Sextant adds to a request through Envoy
+	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
+	scripts/install-packages wrk
+	scripts/python-env envoy
+	Benchmarks/run.py --extproc --markdown
+
+bench-extproc-sustained: build ## 1,000 requests/s through Envoy, for five minutes
+	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
+	scripts/install-packages wrk
+	scripts/python-env envoy
+	Benchmarks/run.py --extproc --sustained $(SUSTAINED_SECONDS) --markdown
 
 fuzz: build ## Compare the JSON scanner with Foundation on ten million documents
 	SEXTANT_FUZZ_DOCUMENTS=$(FUZZ_DOCUMENTS) swift test $(SWIFT_FLAGS) --skip-build --filter JSONFuzzTests

@@ -5,10 +5,13 @@
     Benchmarks/run.py --quick --only direct,nginx         a first look
     Benchmarks/run.py --policy                            what a policy adds to a request
     Benchmarks/run.py --sustained 300                     one subject at its highest rate for five minutes
+    Benchmarks/run.py --extproc                           what Sextant adds to a request through Envoy
+    Benchmarks/run.py --extproc --sustained 300           the same at 1,000 requests/s for five minutes
 
 The subjects stand side by side before the same fixed upstream and take turns, so that a ratio between two rows is of
 one machine in one state. Needs wrk, and for their rows nginx (scripts/install-packages wrk nginx-light) and
-vllm-router (scripts/python-env vllm-router). Exits with 1 if any request failed.
+vllm-router (scripts/python-env vllm-router), with --extproc Envoy (scripts/python-env envoy). Exits with 1 if any
+request failed.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import report
-from harness.load import Load
+from harness import extproc, report
+from harness.load import Load, Loaded
 from harness.report import Machine, Results, SubjectFigures
 from harness.stage import Running, Stage, say
 from harness.subjects import DIRECT, ROOT, Subject, all_subjects, extra, policy_subjects
@@ -58,9 +61,9 @@ def measure(stage: Stage, load: Load, subjects: "list[Subject]", options: argpar
                 for one in running:
                     turn += 1
                     say(f"[{turn}/{turns}] {workload.name}, {connections} connections, {one.subject.name}")
-                    where = (workload, one.port, connections)
-                    load.run(*where, WARM_UP_SECONDS, one.process, stage.upstream)
-                    sample = load.run(*where, options.duration, one.process, stage.upstream)
+                    where, loaded = (workload, one.port, connections), Loaded(one.process, stage.upstream)
+                    load.run(*where, WARM_UP_SECONDS, loaded)
+                    sample = load.run(*where, options.duration, loaded)
                     results.add(workload.name, connections, one.subject.name, sample)
     for one, figures in zip(running, results.subjects):
         memory = one.process.memory_bytes()
@@ -130,17 +133,25 @@ def parse_arguments() -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="write every sample")
     add("--markdown", action="store_true", help="put the tables into docs/performance.md")
     add("--policy", action="store_true", help="measure a policy that decides beside the same proxy without one")
+    add("--extproc", action="store_true", help="measure Sextant as Envoy's external processor")
+    add("--envoy", type=Path, default=ROOT / "scripts" / "envoy", metavar="PATH", help="with --extproc: the binary")
+    add("--processor", metavar="COMMAND",
+        help="with --extproc: another external processor; {port} and {policy} stand for its port and the policy's file")
     add("--sustained", type=int, metavar="SECONDS", help="load one subject for so long, and watch its memory")
-    add("--rate", type=float, metavar="RPS", help="with --sustained: requests per second, default as many as it can")
+    add("--rate", type=float, metavar="RPS", help="with --sustained or --extproc: requests per second at fixed times")
     add("--min-requests", type=int, default=1_000_000, metavar="N",
         help="with --sustained: fail if fewer were answered, default 1,000,000")
     options = parser.parse_args()
     if options.quick:
         options.duration, options.rounds = 1, 1
-    if options.rate and not options.sustained:
-        parser.error("--rate goes with --sustained")
+    if options.rate and not (options.sustained or options.extproc):
+        parser.error("--rate goes with --sustained or --extproc")
+    if options.extproc and (options.only or options.extra or options.policy or options.workloads):
+        parser.error("--extproc has its own subjects and workloads")
     if min(options.duration, options.rounds, options.sustained or 1, *(options.connections or [1])) < 1:
         parser.error("durations, rounds and connections start at 1")
+    if options.extproc:
+        options.connections = options.connections or extproc.CONNECTIONS
     if options.policy:
         options.workloads = options.workloads or POLICY_WORKLOADS
         options.connections = options.connections or [16]
@@ -155,10 +166,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.sustained and not options.only:
         options.only = ["sextant-router"]
-    subjects, skipped = choose_subjects(options)
+    subjects, skipped = ([], {}) if options.extproc else choose_subjects(options)
     with tempfile.TemporaryDirectory(prefix="sextant-bench-") as directory:
         load = Load(Path(directory))
         with Stage(Path(directory)) as stage:
+            if options.extproc:
+                return (extproc.sustain if options.sustained else extproc.compare)(options, stage, load)
             if options.sustained:
                 return sustain(options, stage, load, subjects)
             return compare(options, stage, load, subjects, skipped)

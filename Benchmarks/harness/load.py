@@ -1,4 +1,4 @@
-"""Load by wrk, and the figures of one run of it."""
+"""Load by wrk and by the generators of Benchmarks/load, and the figures of one run of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from harness.processes import Process, machine_busy_seconds
+from harness.programs import EXTPROC_LOAD, HTTP_LOAD
 from harness.workloads import CHAT_PATH, HEADERS, Workload
 
 SCRIPT = Path(__file__).resolve().parent.parent / "load" / "chat.lua"
@@ -35,8 +36,12 @@ class Sample:
     cpu_us: float
     #: The same for the upstream; equal to `cpu_us` where the upstream is the subject.
     upstream_cpu_us: float
-    #: Cores that were kept busy by anything but the load, the subject and the upstream, or kept away by the host.
+    #: Cores that were kept busy by anything but the load and what it loads, or kept away by the host.
     other_cores: float
+    #: CPU time of an external processor beside the subject, for each answered request.
+    processor_cpu_us: float = 0
+    #: Requests that were due and found every place taken; only of a load at fixed times.
+    delayed: int = 0
 
     @property
     def per_second(self) -> float:
@@ -48,8 +53,22 @@ class Sample:
         return self.cpu_us * self.per_second / 1e6
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """The processes that a load keeps busy."""
+
+    subject: Process
+    #: What stands behind the subject; the subject itself where there is nothing.
+    upstream: Process
+    processor: Optional[Process] = None
+
+
+#: A period in seconds, and what to do after each while a load runs.
+Every = Optional["tuple[float, Callable[[], None]]"]
+
+
 class Load:
-    """Sends one workload after another with wrk."""
+    """Sends one workload after another."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -69,16 +88,11 @@ class Load:
         port: int,
         connections: int,
         seconds: int,
-        subject: Process,
-        upstream: Process,
+        loaded: Loaded,
         rate: Optional[float] = None,
-        every: Optional[tuple[float, Callable[[], None]]] = None,
+        every: Every = None,
     ) -> Sample:
-        """Loads `port` for `seconds` and returns the figures.
-
-        With `rate`, at most that many requests leave in a second, and `every` is a period in seconds and what to do
-        after each while the load runs.
-        """
+        """Loads `port` with wrk for `seconds`; with `rate`, at most that many requests leave in a second."""
         threads = 1 if connections <= 16 else 2
         command = [
             self.wrk,
@@ -93,54 +107,93 @@ class Load:
         ]
         if rate is not None:
             command.append(str(rate / threads))
+        return self._measure(command, seconds, loaded, every, _wrk_figures)
 
-        output = self.directory / "wrk.log"
+    def at_rate(
+        self,
+        workload: Workload,
+        port: int,
+        connections: int,
+        seconds: int,
+        rate: float,
+        loaded: Loaded,
+        expected: Optional[str] = None,
+        every: Every = None,
+    ) -> Sample:
+        """Sends `rate` requests in a second at fixed times, and counts their latency from then.
+
+        Each answer's head must hold `expected`.
+        """
+        command = [
+            str(HTTP_LOAD.build()),
+            *("--port", str(port), "--connections", str(connections), "--request", str(self._request_file(workload))),
+            *("--rate", str(rate), "--duration", str(seconds), "--timeout", str(TIMEOUT_SECONDS), "--json"),
+            *(("--expect", expected) if expected else ()),
+        ]
+        return self._measure(command, seconds, loaded, every, _generator_figures)
+
+    def straight(self, workload: Workload, port: int, seconds: int, loaded: Loaded, *options: str) -> Sample:
+        """Sends an external processor what Envoy would send it for this workload; see extproc-load for `options`."""
+        body = self.directory / f"{workload.name}.body"
+        body.write_bytes(workload.body)
+        command = [
+            str(EXTPROC_LOAD.build()),
+            *("--port", str(port), "--body", str(body), "--duration", str(seconds)),
+            *("--timeout", str(TIMEOUT_SECONDS), "--json", *options),
+        ]
+        return self._measure(command, seconds, loaded, None, _generator_figures)
+
+    def _measure(
+        self, command: "list[str]", seconds: int, loaded: Loaded, every: Every, read: "Callable[[dict], dict]"
+    ) -> Sample:
+        """Runs a command that prints one line of JSON, and takes the CPU time of everybody meanwhile."""
+        processes = {id(process): process for process in (loaded.subject, loaded.upstream, loaded.processor) if process}
+        output = self.directory / "load.log"
         output.write_bytes(b"")
-        busy, cpu, upstream_cpu = machine_busy_seconds(), subject.cpu_seconds(), upstream.cpu_seconds()
+        busy, before = machine_busy_seconds(), {key: process.cpu_seconds() for key, process in processes.items()}
         began = time.monotonic()
         children_before = os.times()
-        wrk = Process(command, output)
+        load = Process(command, output)
         try:
-            self._wait(wrk, seconds + 2 * TIMEOUT_SECONDS, every)
-            status = wrk.wait()
+            self._wait(load, seconds + 3 * TIMEOUT_SECONDS, every)
+            status = load.wait()
         finally:
-            wrk.end()
+            load.end()
         wall = time.monotonic() - began
-        cpu, upstream_cpu = subject.cpu_seconds() - cpu, upstream.cpu_seconds() - upstream_cpu
+        used = {key: process.cpu_seconds() - before[key] for key, process in processes.items()}
         busy = machine_busy_seconds() - busy
-        # wrk is the only child that ended meanwhile.
+        # The load is the only child that ended meanwhile.
         children = os.times()
-        wrk_cpu = children.children_user + children.children_system
-        wrk_cpu -= children_before.children_user + children_before.children_system
+        load_cpu = children.children_user + children.children_system
+        load_cpu -= children_before.children_user + children_before.children_system
 
+        # The generators end with 1 when requests failed, and print their figures all the same.
         lines = [line for line in output.read_text().splitlines() if line.startswith("{")]
-        if status != 0 or len(lines) != 1:
-            raise SystemExit(f"wrk failed with status {status}: {output.read_text()[-2000:]}")
-        figures = json.loads(lines[0])
-        requests = figures["requests"]
-        known_cpu = wrk_cpu + cpu + (upstream_cpu if upstream is not subject else 0)
+        if status not in (0, 1) or len(lines) != 1:
+            raise SystemExit(f"{Path(command[0]).name} failed with status {status}: {output.read_text()[-2000:]}")
+        figures = read(json.loads(lines[0]))
+
+        def cpu_us(process: Optional[Process]) -> float:
+            return used[id(process)] * 1e6 / max(figures["requests"], 1) if process else 0
+
         return Sample(
-            requests=requests,
-            seconds=figures["duration_us"] / 1e6,
-            p50_ms=figures["p50_us"] / 1e3,
-            p99_ms=figures["p99_us"] / 1e3,
-            max_ms=figures["max_us"] / 1e3,
-            errors=sum(count for name, count in figures.items() if name.endswith("_errors") or name == "timeouts"),
-            cpu_us=cpu * 1e6 / max(requests, 1),
-            upstream_cpu_us=upstream_cpu * 1e6 / max(requests, 1),
-            other_cores=max(0.0, busy - known_cpu) / wall,
+            **figures,
+            cpu_us=cpu_us(loaded.subject),
+            upstream_cpu_us=cpu_us(loaded.upstream),
+            processor_cpu_us=cpu_us(loaded.processor),
+            other_cores=max(0.0, busy - load_cpu - sum(used.values())) / wall,
         )
 
-    def _wait(self, wrk: Process, timeout_seconds: float, every: Optional[tuple[float, Callable[[], None]]]) -> None:
+    def _wait(self, load: Process, timeout_seconds: float, every: Every) -> None:
         deadline = time.monotonic() + timeout_seconds
         period, action = every or (timeout_seconds, lambda: None)
         while True:
             try:
-                wrk.wait(max(0.01, min(period, deadline - time.monotonic())))
+                load.wait(max(0.01, min(period, deadline - time.monotonic())))
                 return
             except subprocess.TimeoutExpired:
                 if time.monotonic() >= deadline:
-                    raise SystemExit("wrk did not end in time") from None
+                    raise SystemExit("the load did not end in time") from None
                 action()
 
     def _request_file(self, workload: Workload) -> Path:
@@ -150,3 +203,29 @@ class Load:
             head = "".join(f"{name}: {value}\n" for name, value in HEADERS.items())
             path.write_bytes(head.encode() + b"\n" + workload.body)
         return path
+
+
+def _wrk_figures(report: dict) -> dict:
+    """What chat.lua prints, in Sample's terms."""
+    return {
+        "requests": report["requests"],
+        "seconds": report["duration_us"] / 1e6,
+        "p50_ms": report["p50_us"] / 1e3,
+        "p99_ms": report["p99_us"] / 1e3,
+        "max_ms": report["max_us"] / 1e3,
+        "errors": sum(count for name, count in report.items() if name.endswith("_errors") or name == "timeouts"),
+    }
+
+
+def _generator_figures(report: dict) -> dict:
+    """What http-load and extproc-load print, in Sample's terms."""
+    return {
+        "requests": report.get("requests", report.get("streams")),
+        # A run that answered nothing took no time by its own account.
+        "seconds": report["seconds"] or 1,
+        "p50_ms": report["p50_us"] / 1e3,
+        "p99_ms": report["p99_us"] / 1e3,
+        "max_ms": report["max_us"] / 1e3,
+        "errors": sum(report["errors"].values()),
+        "delayed": report["delayed"],
+    }

@@ -130,6 +130,8 @@ def median_sample(samples: Sequence[Sample]) -> Sample:
         cpu_us=median(sample.cpu_us for sample in samples),
         upstream_cpu_us=median(sample.upstream_cpu_us for sample in samples),
         other_cores=median(sample.other_cores for sample in samples),
+        processor_cpu_us=median(sample.processor_cpu_us for sample in samples),
+        delayed=sum(sample.delayed for sample in samples),
     )
 
 
@@ -176,12 +178,12 @@ def load_table(results: Results, workload: Workload) -> Table:
             rows.append([
                 subject.name,
                 str(connections),
-                _count(sample.per_second),
-                _milliseconds(sample.p50_ms),
-                _milliseconds(sample.p99_ms),
-                _added(sample.p50_ms, direct.p50_ms) if is_proxy and direct else "",
+                count(sample.per_second),
+                milliseconds(sample.p50_ms),
+                milliseconds(sample.p99_ms),
+                added(sample.p50_ms, direct.p50_ms) if is_proxy and direct else "",
                 str(sample.errors),
-                _count(sample.cpu_us),
+                count(sample.cpu_us),
                 f"{sample.cores:.2f}",
                 *(_ratio(sample, results.median(workload.name, connections, peer)) if is_proxy else ""
                   for peer in PEERS),
@@ -202,10 +204,10 @@ def subject_table(results: Results) -> Table:
             subject.name,
             subject.version,
             subject.note,
-            _count(median(subject.start_ms)) if subject.start_ms else "",
-            _mebibytes(subject.idle_bytes),
-            _mebibytes(subject.loaded_bytes),
-            _mebibytes(subject.peak_bytes),
+            count(median(subject.start_ms)) if subject.start_ms else "",
+            mebibytes(subject.idle_bytes),
+            mebibytes(subject.loaded_bytes),
+            mebibytes(subject.peak_bytes),
         ]
         for subject in results.subjects
     ]
@@ -258,15 +260,15 @@ def replace_block(page: Path, block: str, content: str) -> None:
 # Cells
 
 
-def _count(value: float) -> str:
+def count(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def _milliseconds(value: float) -> str:
+def milliseconds(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _added(value: float, base: float) -> str:
+def added(value: float, base: float) -> str:
     return f"{value - base:+.2f}"
 
 
@@ -274,7 +276,7 @@ def _ratio(sample: Sample, peer: Optional[Sample]) -> str:
     return f"{sample.cpu_us / peer.cpu_us:.2f}" if peer and peer.cpu_us else ""
 
 
-def _mebibytes(value: float) -> str:
+def mebibytes(value: float) -> str:
     return f"{value / MIB:.1f}"
 
 

@@ -45,7 +45,7 @@ class Stage:
     def __enter__(self) -> "Stage":
         try:
             log = self.directory / "upstream.log"
-            self.upstream = self._start([str(self._binary), str(self.upstream_port)], log)
+            self.upstream = self.launch([str(self._binary), str(self.upstream_port)], log)
             self.upstream.wait_until(lambda: b"listening" in log.read_bytes(), START_TIMEOUT_SECONDS)
             return self
         except BaseException:
@@ -61,7 +61,7 @@ class Stage:
             return Running(subject, self.upstream, self.upstream_port, 0)
         port = free_port()
         place = Place(port, self.upstream_port, Path(tempfile.mkdtemp(prefix=subject.name, dir=self.directory)))
-        process = self._start(subject.command(place), place.directory / "log", subject.environment)
+        process = self.launch(subject.command(place), place.directory / "log", subject.environment)
 
         def answers() -> bool:
             try:
@@ -84,7 +84,8 @@ class Stage:
         for process in reversed(self._processes):
             process.end()
 
-    def _start(self, command: "list[str]", log: Path, environment: Optional[Mapping[str, str]] = None) -> Process:
+    def launch(self, command: "list[str]", log: Path, environment: Optional[Mapping[str, str]] = None) -> Process:
+        """Starts a process that ends with the stage at the latest."""
         process = Process(command, log, environment)
         self._processes.append(process)
         return process

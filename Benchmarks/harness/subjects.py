@@ -59,7 +59,7 @@ def nginx() -> Subject:
 
     def version() -> str:
         # "nginx version: nginx/1.22.1", on the standard error.
-        return _output([str(binary), "-v"]).rpartition("/")[2]
+        return output_of([str(binary), "-v"]).rpartition("/")[2]
 
     missing = None if binary else "run: scripts/install-packages nginx-light"
     return Subject("nginx", "1 worker, proxy_buffering off, keepalive 512", command, version, missing)
@@ -118,7 +118,7 @@ def vllm_router() -> Subject:
 
     def version() -> str:
         code = "import importlib.metadata as m; print(m.version('vllm-router'))"
-        return _output([str(environment / "bin" / "python"), "-c", code])
+        return output_of([str(environment / "bin" / "python"), "-c", code])
 
     missing = None if binary.exists() else "run: scripts/python-env vllm-router"
     note = "round_robin; its default of one thread per core, retries and circuit breaker"
@@ -140,7 +140,7 @@ def sextant_router(binary: Path, name: str, note: str, *options: str) -> Subject
         ]
 
     missing = None if os.access(binary, os.X_OK) else "run: make build, or name the binary with --sextant PATH"
-    return Subject(name, note, command, lambda: _output([str(binary), "--version"]), missing)
+    return Subject(name, note, command, lambda: output_of([str(binary), "--version"]), missing)
 
 
 #: The size of the policy under measurement: a large one, by what operators write.
@@ -192,7 +192,7 @@ def sextant_policy(binary: Path) -> Subject:
 
     missing = None if os.access(binary, os.X_OK) else "run: make build, or name the binary with --sextant PATH"
     note = f"1 event loop, {POLICY_DECISIONS} decisions with {POLICY_KEYWORDS} keywords"
-    return Subject("sextant-policy-1", note, command, lambda: _output([str(binary), "--version"]), missing)
+    return Subject("sextant-policy-1", note, command, lambda: output_of([str(binary), "--version"]), missing)
 
 
 def policy_subjects(sextant: Path) -> list[Subject]:
@@ -227,7 +227,7 @@ def all_subjects(sextant: Path) -> list[Subject]:
     ]
 
 
-def _output(command: list[str]) -> str:
+def output_of(command: list[str]) -> str:
     """What a short command says of itself, or nothing when it cannot say."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)

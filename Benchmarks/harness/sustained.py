@@ -8,7 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 
 from harness import report
-from harness.load import Load, Sample
+from harness.load import Load, Loaded, Sample
+from harness.processes import Process
 from harness.report import MIB, Machine, Table
 from harness.stage import Stage, say
 from harness.subjects import ROOT, Subject
@@ -27,6 +28,18 @@ GROWTH_LIMIT_RATIO = 0.1
 class MemoryPoint:
     seconds: float
     resident_bytes: int
+
+
+class MemoryLog:
+    """The resident memory of a process over the time since the log began."""
+
+    def __init__(self, process: Process) -> None:
+        self.points: list[MemoryPoint] = []
+        self._process = process
+        self._began = time.monotonic()
+
+    def note(self) -> None:
+        self.points.append(MemoryPoint(time.monotonic() - self._began, self._process.memory_bytes().resident))
 
 
 @dataclass
@@ -77,20 +90,14 @@ def sustain(options: argparse.Namespace, stage: Stage, load: Load, subjects: "li
             workload.verify(running.port)
             for connections in options.connections:
                 say(f"{subject.name}, {workload.name}, {connections} connections, {options.sustained} s")
-                memory: list[MemoryPoint] = []
-                began = time.monotonic()
-
-                def note_memory() -> None:
-                    resident = running.process.memory_bytes().resident
-                    memory.append(MemoryPoint(time.monotonic() - began, resident))
-
+                memory = MemoryLog(running.process)
                 sample = load.run(
-                    workload, running.port, connections, options.sustained, running.process, stage.upstream,
-                    rate=options.rate, every=(MEMORY_PERIOD_SECONDS, note_memory),
+                    workload, running.port, connections, options.sustained, Loaded(running.process, stage.upstream),
+                    rate=options.rate, every=(MEMORY_PERIOD_SECONDS, memory.note),
                 )
-                note_memory()
+                memory.note()
                 peak = running.process.memory_bytes().peak
-                found.append(Endurance(subject.name, workload.name, connections, sample, idle, peak, memory))
+                found.append(Endurance(subject.name, workload.name, connections, sample, idle, peak, memory.points))
         if running.process is not stage.upstream:
             stage.stop(running)
 

@@ -416,7 +416,8 @@ class ErrorTests(LoadTestCase):
         }
         for name, wrong in wrong_ones.items():
             with self.subTest(name):
-                self.assertEqual(self.errors(self.at(2, lambda peer, stream: peer.answer(stream, wrong))), {"answer": 1})
+                errors = self.errors(self.at(2, lambda peer, stream: peer.answer(stream, wrong)))
+                self.assertEqual(errors, {"answer": 1})
 
     def test_other_fields_beside_the_answer_do_not_matter(self) -> None:
         # dynamic_metadata (8), mode_override (9), and fields of every wire type that nobody knows yet.
