@@ -6,7 +6,7 @@ SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|IntegrationTes
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
-.PHONY: help build test demo bench bench-sustained bench-policy bench-extproc bench-extproc-sustained fuzz docs protos format check clean
+.PHONY: help build test demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -29,6 +29,13 @@ demo: ## Start a gateway and simulated workers, send real requests, show the rou
 	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant
 	scripts/python-env openai
 	scripts/demo
+
+demo-envoy: ## The same behind Envoy; then with Sextant's semantic router killed
+	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant
+	@command -v curl >/dev/null || scripts/install-packages curl
+	scripts/python-env openai
+	scripts/python-env envoy
+	scripts/demo envoy
 
 bench: build ## Measure Sextant beside nginx and vllm-router; write docs/performance.md
 	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev

@@ -35,7 +35,11 @@ package struct ModelList: Hashable, Sendable {
 
     package var entries: [Entry]
 
-    package init(_ entries: [Entry] = []) { self.entries = entries }
+    /// Each name once: of entries with the same one, the first.
+    package init(_ entries: [Entry] = []) {
+        var seen: Set<String> = []
+        self.entries = entries.filter { seen.insert($0.id).inserted }
+    }
 
     /// Reads a worker's list. Fields that a worker leaves out, or spells in its own way, are nil or empty: a list is
     /// useful for its names alone.

@@ -14,6 +14,7 @@ import Testing
             + #""max_model_len":4096},{"id":"a\"b","object":"model","created":0,"owned_by":"vllm","parent":"m"}]}"#
         #expect(String(buffer: list.json) == expected)
         #expect(try ModelList(parsing: list.json) == list)
+        #expect(ModelList(list.entries + list.entries.map { .init(id: $0.id, ownedBy: "another") }) == list)
         #expect(String(buffer: ModelList().json) == #"{"object":"list","data":[]}"#)
     }
 
