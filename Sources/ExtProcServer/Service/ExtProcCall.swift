@@ -18,7 +18,7 @@ final class ExtProcCall: GRPCCallHandler {
     init(service: ExtProcService, call: GRPCServerCall) {
         self.service = service
         self.call = call
-        stream = ExtProcStream(maxBodyBytes: service.settings.maxBodyBytes)
+        stream = service.stream()
     }
 
     /// 10 s, the `max_message_timeout` of the configurations in deploy/envoy: many of the largest bodies at once take that.

@@ -35,6 +35,11 @@ package struct ExtProcService: GRPCMethod {
         ExtProcCall(service: self, call: call)
     }
 
+    /// The state of a request that has not begun.
+    package func stream() -> ExtProcStream {
+        ExtProcStream(maxBodyBytes: settings.maxBodyBytes, trustsIdentityHeaders: settings.trustsIdentityHeaders)
+    }
+
     /// Answers what a stream asks. Never fails: what cannot be decided goes on as it is.
     package func verdict(_ question: ExtProcStream.Question) -> ExtProcStream.Verdict {
         switch question {

@@ -78,13 +78,17 @@ package struct ExtProcStream: Sendable {
     private let maxBodyBytes: Int
     private var phase = Phase.start
     private var head: RequestHead?
+    private let trustsIdentityHeaders: Bool
     private var modes: BodyModes?
     /// What has come of a body that comes in pieces.
     private var body = ByteBuffer()
     private var answer = AnswerFields()
 
-    /// - Parameter maxBodyBytes: what is kept of a body that comes in pieces; more is refused.
-    package init(maxBodyBytes: Int) {
+    /// - Parameters:
+    ///   - maxBodyBytes: the largest body of a request; more is refused.
+    ///   - trustsIdentityHeaders: whether `x-authz-*` headers come from a hop that is trusted, and so go on to the next;
+    ///     else they are removed.
+    package init(maxBodyBytes: Int, trustsIdentityHeaders: Bool) {
         self.maxBodyBytes = maxBodyBytes
     }
 
@@ -92,6 +96,7 @@ package struct ExtProcStream: Sendable {
     package var gatheredBytes: Int { body.readableBytes }
     /// Whether more of a body that is kept back must come.
     package var isGathering: Bool { if case .gathering = phase { true } else { false } }
+        self.trustsIdentityHeaders = trustsIdentityHeaders
 
     /// Whether the request is on its way: nothing that is still to be said keeps it.
     package var isDecided: Bool { if case .passing = phase { true } else { false } }
@@ -293,7 +298,9 @@ package struct ExtProcStream: Sendable {
     private var mode: BodyMode? { modes?.request }
 
     /// Removes what a client must not say.
-    private var stripping: HeaderMutation { HeaderMutation(removed: head?.reservedNames ?? []) }
+    private var stripping: HeaderMutation {
+        HeaderMutation(removed: head?.reservedNames(withIdentity: !trustsIdentityHeaders) ?? [])
+    }
 
     private mutating func ask(_ endpoint: TextEndpoint, body: ByteBuffer, at place: Place) -> Step {
         guard let head else { return .nothing }

@@ -40,12 +40,14 @@ package struct RequestHead: Sendable {
 
     private static let models = "/v1/models"
 
-    /// Headers that only routers set and that go no further than here, as a client sent them: all reserved ones but
-    /// `x-authz-*`, by which a hop tells the routers behind us who asks.
-    var reservedNames: [String] {
+    /// Headers that only routers set and that go no further than here, as a client sent them.
+    ///
+    /// - Parameter withIdentity: whether `x-authz-*` are among them; else a hop that is trusted tells the routers behind us
+    ///   by those who asks.
+    func reservedNames(withIdentity: Bool) -> [String] {
         var names: [String] = []
         for name in fields.names(beginning: "x-") where RoutingHeaders.isReserved(name) && !names.contains(name) {
-            if !name.hasPrefix("x-authz-") { names.append(name) }
+            if withIdentity || !name.hasPrefix("x-authz-") { names.append(name) }
         }
         return names
     }
