@@ -12,7 +12,7 @@ final class ExtProcCall: GRPCCallHandler {
     private var reservedBytes = 0
     /// Ends a body that takes too long.
     private var timer: Scheduled<Void>?
-    /// Whether the request has been counted.
+    /// Whether the request has been asked about, and so been counted.
     private var isCounted = false
 
     init(service: ExtProcService, call: GRPCServerCall) {
@@ -49,6 +49,11 @@ final class ExtProcCall: GRPCCallHandler {
     }
 
     func ended() {
+        if let code = stream.refusal {
+            service.metrics.countRefusal(code)
+        } else if !isCounted, stream.isDecided {
+            service.metrics.count(.pass)
+        }
         timer?.cancel()
         service.budget.release(reservedBytes)
         reservedBytes = 0
@@ -73,7 +78,6 @@ final class ExtProcCall: GRPCCallHandler {
         }
         if let end = stream.end {
             if end.code != .ok { service.metrics.countFailure(.protocol) }
-            if !isCounted { service.metrics.count(.pass) }
             call.finish(end)
         }
     }
@@ -117,8 +121,6 @@ final class ExtProcCall: GRPCCallHandler {
     }
 
     private func refuse(_ error: RouterError) {
-        isCounted = true
-        service.metrics.countRefusal(error.code)
         carryOut(stream.refuse(error))
     }
 

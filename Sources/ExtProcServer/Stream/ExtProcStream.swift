@@ -74,6 +74,8 @@ package struct ExtProcStream: Sendable {
 
     /// How a call ends. A call that ends well before the answer has been seen lets the rest pass by Envoy's own rules.
     package private(set) var end: GRPCStatus?
+    /// Why the request was refused, if it was before a question was asked.
+    package private(set) var refusal: RouterError.Code?
 
     private let maxBodyBytes: Int
     private var phase = Phase.start
@@ -132,7 +134,7 @@ package struct ExtProcStream: Sendable {
             return .ask(.models(head, name: name.isEmpty ? nil : name))
         }
         guard let endpoint = head.textEndpoint else { return pass() }
-        if head.isCompressed { return respond(ImmediateResponse(.compressedBody, to: head)) }
+        if head.isCompressed { return refuse(.compressedBody) }
         if part.isLast {
             phase = .asking(.headers)
             return .ask(.route(head, endpoint, body: ByteBuffer()))
@@ -170,12 +172,12 @@ package struct ExtProcStream: Sendable {
             guard part.isLast || part.bytes.readableBytes == head?.contentLength else {
                 phase = .passing
                 return .reply(ProcessingResponse(.requestBody(CommonResponse())))
+        guard body.readableBytes + part.bytes.readableBytes <= maxBodyBytes else {
+            return refuse(.bodyTooLarge(maxBodyBytes))
+        }
             }
             return ask(endpoint, body: part.bytes, at: .body)
         case .streamed, .fullDuplexStreamed:
-            guard body.readableBytes + part.bytes.readableBytes <= maxBodyBytes else {
-                return respond(ImmediateResponse(.bodyTooLarge(maxBodyBytes), to: head))
-            }
             if body.readableBytes == 0 { body = part.bytes } else { body.writeImmutableBuffer(part.bytes) }
             if part.isLast { return ask(endpoint, body: body, at: .body) }
             return mode == .streamed
@@ -287,7 +289,7 @@ package struct ExtProcStream: Sendable {
         return replies
     }
 
-    /// Refuses the request from outside: for a body that took too long, or for want of memory.
+    /// Refuses the request without a question: from outside, for a body that took too long or for want of memory.
     package mutating func refuse(_ error: RouterError) -> Step {
         guard end == nil else { return .nothing }
         return respond(ImmediateResponse(error, to: head))
@@ -321,6 +323,7 @@ package struct ExtProcStream: Sendable {
         if mode != .fullDuplexStreamed, modes?.response != .fullDuplexStreamed { end = .ok }
         return .reply(ProcessingResponse(.requestHeaders(CommonResponse(headers: stripping))))
     }
+        refusal = error.code
 
     private func passing(_ part: ProcessingRequest.BodyPart) -> CommonResponse {
         mode == .fullDuplexStreamed
