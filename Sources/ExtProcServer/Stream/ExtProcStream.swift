@@ -84,6 +84,10 @@ package struct ExtProcStream: Sendable {
     private var modes: BodyModes?
     /// What has come of a body that comes in pieces.
     private var body = ByteBuffer()
+    /// Whether trailers follow the body.
+    private var hasTrailers = false
+    /// Whether the last of the request has come.
+    private var isRequestOver = false
     private var answer = AnswerFields()
 
     /// - Parameters:
@@ -147,6 +151,8 @@ package struct ExtProcStream: Sendable {
             return .reply(ProcessingResponse(.requestHeaders(CommonResponse(headers: stripping))))
         case .fullDuplexStreamed:
             phase = .gathering(endpoint)
+        case .streamed where head.announcesTrailers && head.contentLength == nil:
+            return refuse(.trailersAfterPieces)
             return .nothing
         }
     }
@@ -174,12 +180,14 @@ package struct ExtProcStream: Sendable {
                 return .reply(ProcessingResponse(.requestBody(CommonResponse())))
         guard body.readableBytes + part.bytes.readableBytes <= maxBodyBytes else {
             return refuse(.bodyTooLarge(maxBodyBytes))
+            hasTrailers = !part.isLast
         }
             }
             return ask(endpoint, body: part.bytes, at: .body)
         case .streamed, .fullDuplexStreamed:
             if body.readableBytes == 0 { body = part.bytes } else { body.writeImmutableBuffer(part.bytes) }
-            if part.isLast { return ask(endpoint, body: body, at: .body) }
+            let isWhole = part.isLast || mode == .streamed && body.readableBytes == head?.contentLength
+            if isWhole { return ask(endpoint, body: body, at: .body) }
             return mode == .streamed
                 ? .reply(ProcessingResponse(.requestBody(CommonResponse(body: .clear)))) : .nothing
         }
@@ -190,7 +198,8 @@ package struct ExtProcStream: Sendable {
             return .reply(ProcessingResponse(.requestTrailers))
         }
         // Of a body in pieces everything has been kept back, and a reply to trailers can put nothing in its place.
-        if mode == .streamed { return respond(ImmediateResponse(.trailersAfterPieces, to: head)) }
+        if mode == .streamed { return refuse(.trailersAfterPieces) }
+        hasTrailers = true
         return ask(endpoint, body: body, at: .trailers)
     }
 
@@ -244,8 +253,11 @@ package struct ExtProcStream: Sendable {
         var common = CommonResponse(headers: proceeding.headers, clearsRouteCache: proceeding.clearsRouteCache)
         if let body = proceeding.body {
             common.body = .replace(body)
-            // Envoy has taken the length away where a body may grow; elsewhere it refuses one that does not fit.
-            if mode != .bufferedPartial {
+            if hasTrailers {
+                // A message with a length has no room for trailers.
+                common.headers.removed.append("content-length")
+            } else if mode != .bufferedPartial {
+                // Envoy has taken the length away where a body may grow; elsewhere it refuses one that does not fit.
                 common.headers.fields.append(.init("content-length", String(body.readableBytes)))
             }
         }
@@ -262,7 +274,7 @@ package struct ExtProcStream: Sendable {
             return .reply(ProcessingResponse(.requestBody(CommonResponse(body: .replace(whole)))))
         case (_, .fullDuplexStreamed):
             common.headers.removed += stripping.removed
-            return .replies(duplex(common, body: proceeding.body ?? body, hasTrailers: place == .trailers))
+            return .replies(duplex(common, body: proceeding.body ?? body))
         case (.body, _):
             return .reply(ProcessingResponse(.requestBody(common)))
         case (.trailers, _):
@@ -273,7 +285,7 @@ package struct ExtProcStream: Sendable {
     /// 64 KiB: pieces of a body on its way back.
     private static let pieceBytes = 64 * 1024
 
-    private func duplex(_ common: CommonResponse, body: ByteBuffer, hasTrailers: Bool) -> [ProcessingResponse] {
+    private func duplex(_ common: CommonResponse, body: ByteBuffer) -> [ProcessingResponse] {
         var head = common
         head.body = nil
         var replies = [ProcessingResponse(.requestHeaders(head))]
