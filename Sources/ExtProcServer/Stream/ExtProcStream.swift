@@ -115,13 +115,19 @@ package struct ExtProcStream: Sendable {
         // Envoy goes on without waiting: whatever we said would be a surprise to it.
         guard !message.isObservation else { return .nothing }
         switch message.part {
-        case .requestHeaders(let part): return requestHeaders(part)
-        case .requestBody(let part): return requestBody(part)
-        case .requestTrailers: return requestTrailers()
+        case .requestHeaders(let part):
+            isRequestOver = part.isLast
+            return requestHeaders(part)
+        case .requestBody(let part):
+            isRequestOver = part.isLast
+            return requestBody(part)
+        case .requestTrailers:
+            isRequestOver = true
+            return requestTrailers()
         case .responseHeaders(let part): return responseHeaders(part)
         case .responseBody(let part): return responseBody(part)
         case .responseTrailers:
-            end = .ok
+            endIfDecided()
             return .reply(ProcessingResponse(.responseTrailers))
         }
     }
@@ -207,24 +213,42 @@ package struct ExtProcStream: Sendable {
         let status = part.fields.first(":status").flatMap { Int($0) } ?? 0
         var mutation = HeaderMutation()
         if let id = head?.id { mutation.fields.append(.init(RoutingHeaders.requestID, id)) }
-        for field in answer.always { mutation.fields.append(.init(field.name, field.value)) }
-        if (200..<300).contains(status) {
-            for field in answer.onSuccess { mutation.fields.append(.init(field.name, field.value)) }
+        let told = (200..<300).contains(status) ? answer.always + answer.onSuccess : answer.always
+        for field in told where HeaderMutation.canSend(name: field.name, value: field.value) {
+            mutation.fields.append(.init(field.name, field.value))
+        if part.isLast { endIfDecided() }
         }
         var reply = ProcessingResponse(.responseHeaders(CommonResponse(headers: mutation)))
         switch modes?.response {
         case .buffered, .bufferedPartial:
             // A stream of events would reach the client when it is over.
-            if !part.isLast, part.fields.first("content-type").map({ $0.hasPrefix("text/event-stream") }) == true {
+            if !part.isLast, isEventStream(part) {
                 reply.modeOverride = ModeOverride(request: modes?.request ?? .notSent, response: .streamed)
             }
         case .notSent:
-            end = .ok
+            endIfDecided()
         case .streamed, .fullDuplexStreamed, .grpc, nil:
             break
         }
         return .reply(reply)
+    private func isEventStream(_ part: ProcessingRequest.HeadersPart) -> Bool {
+        part.fields.first("content-type").map { $0.lowercased().hasPrefix("text/event-stream") } ?? false
     }
+
+    /// Ends the call after the last reply that Envoy waits for: an answer of minutes does not depend on us then. An answer
+    /// that comes before all of its request must not keep us from the rest.
+    private mutating func endIfDecided() {
+        switch phase {
+        case .start: end = .ok
+        case .passing:
+            // What is still to come of a body that comes back only if we send it.
+            if mode != .fullDuplexStreamed || isRequestOver { end = .ok }
+        case .gathering, .asking: break
+        }
+    }
+
+    }
+        if part.isLast { endIfDecided() }
 
     private mutating func responseBody(_ part: ProcessingRequest.BodyPart) -> Step {
         guard modes?.response == .fullDuplexStreamed else {
