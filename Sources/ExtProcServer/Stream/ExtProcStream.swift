@@ -78,9 +78,9 @@ package struct ExtProcStream: Sendable {
     package private(set) var refusal: RouterError.Code?
 
     private let maxBodyBytes: Int
+    private let trustsIdentityHeaders: Bool
     private var phase = Phase.start
     private var head: RequestHead?
-    private let trustsIdentityHeaders: Bool
     private var modes: BodyModes?
     /// What has come of a body that comes in pieces.
     private var body = ByteBuffer()
@@ -96,13 +96,13 @@ package struct ExtProcStream: Sendable {
     ///     else they are removed.
     package init(maxBodyBytes: Int, trustsIdentityHeaders: Bool) {
         self.maxBodyBytes = maxBodyBytes
+        self.trustsIdentityHeaders = trustsIdentityHeaders
     }
 
     /// Bytes of the body kept so far, where it comes in pieces.
     package var gatheredBytes: Int { body.readableBytes }
     /// Whether more of a body that is kept back must come.
     package var isGathering: Bool { if case .gathering = phase { true } else { false } }
-        self.trustsIdentityHeaders = trustsIdentityHeaders
 
     /// Whether the request is on its way: nothing that is still to be said keeps it.
     package var isDecided: Bool { if case .passing = phase { true } else { false } }
@@ -134,8 +134,7 @@ package struct ExtProcStream: Sendable {
 
     private mutating func requestHeaders(_ part: ProcessingRequest.HeadersPart) -> Step {
         guard case .start = phase, head == nil else {
-            end = GRPCStatus(.invalidArgument, "the request's headers came twice")
-            return .nothing
+            return fail("the request's headers came twice")
         }
         let head = RequestHead(part.fields)
         self.head = head
@@ -152,13 +151,13 @@ package struct ExtProcStream: Sendable {
         switch mode {
         case .notSent, .grpc:
             return pass()
+        case .streamed where head.announcesTrailers && head.contentLength == nil:
+            return refuse(.trailersAfterPieces)
         case .buffered, .bufferedPartial, .streamed, nil:
             phase = .gathering(endpoint)
             return .reply(ProcessingResponse(.requestHeaders(CommonResponse(headers: stripping))))
         case .fullDuplexStreamed:
             phase = .gathering(endpoint)
-        case .streamed where head.announcesTrailers && head.contentLength == nil:
-            return refuse(.trailersAfterPieces)
             return .nothing
         }
     }
@@ -168,26 +167,25 @@ package struct ExtProcStream: Sendable {
         case .gathering(let endpoint): return gather(part, for: endpoint)
         case .start, .passing: return .reply(ProcessingResponse(.requestBody(passing(part))))
         case .asking:
-            end = GRPCStatus(.invalidArgument, "the request's body came after its end")
-            return .nothing
+            return fail("the request's body came after its end")
         }
     }
 
     private mutating func gather(_ part: ProcessingRequest.BodyPart, for endpoint: TextEndpoint) -> Step {
+        guard body.readableBytes + part.bytes.readableBytes <= maxBodyBytes else {
+            return refuse(.bodyTooLarge(maxBodyBytes))
+        }
         switch mode {
         case .notSent, .grpc:
             return .reply(ProcessingResponse(.requestBody(CommonResponse())))
         case .buffered:
             // With trailers to follow it is not the last message, but the whole body even so.
+            hasTrailers = !part.isLast
             return ask(endpoint, body: part.bytes, at: .body)
         case .bufferedPartial, nil:
             guard part.isLast || part.bytes.readableBytes == head?.contentLength else {
                 phase = .passing
                 return .reply(ProcessingResponse(.requestBody(CommonResponse())))
-        guard body.readableBytes + part.bytes.readableBytes <= maxBodyBytes else {
-            return refuse(.bodyTooLarge(maxBodyBytes))
-            hasTrailers = !part.isLast
-        }
             }
             return ask(endpoint, body: part.bytes, at: .body)
         case .streamed, .fullDuplexStreamed:
@@ -216,9 +214,9 @@ package struct ExtProcStream: Sendable {
         let told = (200..<300).contains(status) ? answer.always + answer.onSuccess : answer.always
         for field in told where HeaderMutation.canSend(name: field.name, value: field.value) {
             mutation.fields.append(.init(field.name, field.value))
-        if part.isLast { endIfDecided() }
         }
         var reply = ProcessingResponse(.responseHeaders(CommonResponse(headers: mutation)))
+        if part.isLast { endIfDecided() }
         switch modes?.response {
         case .buffered, .bufferedPartial:
             // A stream of events would reach the client when it is over.
@@ -231,6 +229,8 @@ package struct ExtProcStream: Sendable {
             break
         }
         return .reply(reply)
+    }
+
     private func isEventStream(_ part: ProcessingRequest.HeadersPart) -> Bool {
         part.fields.first("content-type").map { $0.lowercased().hasPrefix("text/event-stream") } ?? false
     }
@@ -247,10 +247,8 @@ package struct ExtProcStream: Sendable {
         }
     }
 
-    }
-        if part.isLast { endIfDecided() }
-
     private mutating func responseBody(_ part: ProcessingRequest.BodyPart) -> Step {
+        if part.isLast { endIfDecided() }
         guard modes?.response == .fullDuplexStreamed else {
             return .reply(ProcessingResponse(.responseBody(CommonResponse())))
         }
@@ -275,7 +273,8 @@ package struct ExtProcStream: Sendable {
         answer = proceeding.answer
         defer { body = ByteBuffer() }
         var common = CommonResponse(headers: proceeding.headers, clearsRouteCache: proceeding.clearsRouteCache)
-        if let body = proceeding.body {
+        // A request without a body can be given none.
+        if place != .headers, let body = proceeding.body {
             common.body = .replace(body)
             if hasTrailers {
                 // A message with a length has no room for trailers.
@@ -286,12 +285,8 @@ package struct ExtProcStream: Sendable {
             }
         }
         switch (place, mode) {
-        case (.headers, .fullDuplexStreamed):
-            common.headers.removed += stripping.removed
-            return .reply(ProcessingResponse(.requestHeaders(common)))
         case (.headers, _):
             common.headers.removed += stripping.removed
-            common.body = nil
             return .reply(ProcessingResponse(.requestHeaders(common)))
         case (_, .streamed):
             let whole = proceeding.body ?? body
@@ -328,6 +323,7 @@ package struct ExtProcStream: Sendable {
     /// Refuses the request without a question: from outside, for a body that took too long or for want of memory.
     package mutating func refuse(_ error: RouterError) -> Step {
         guard end == nil else { return .nothing }
+        refusal = error.code
         return respond(ImmediateResponse(error, to: head))
     }
 
@@ -346,6 +342,12 @@ package struct ExtProcStream: Sendable {
         return .ask(.route(head, endpoint, body: body))
     }
 
+    private mutating func fail(_ reason: String) -> Step {
+        end = GRPCStatus(.invalidArgument, reason)
+        body = ByteBuffer()
+        return .nothing
+    }
+
     private mutating func respond(_ response: ImmediateResponse) -> Step {
         end = .ok
         body = ByteBuffer()
@@ -359,7 +361,6 @@ package struct ExtProcStream: Sendable {
         if mode != .fullDuplexStreamed, modes?.response != .fullDuplexStreamed { end = .ok }
         return .reply(ProcessingResponse(.requestHeaders(CommonResponse(headers: stripping))))
     }
-        refusal = error.code
 
     private func passing(_ part: ProcessingRequest.BodyPart) -> CommonResponse {
         mode == .fullDuplexStreamed
