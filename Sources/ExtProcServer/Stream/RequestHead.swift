@@ -28,9 +28,9 @@ package struct RequestHead: Sendable {
     /// The text-carrying endpoint that the request goes to, if it does.
     var textEndpoint: TextEndpoint? { method == "POST" ? TextEndpoint(path: path) : nil }
 
-    /// The name in `GET /v1/models/NAME`; empty for the whole list, nil for another request.
+    /// The name in `GET /v1/models/NAME`, or in a `HEAD` of it; empty for the whole list, nil for another request.
     var modelsPath: String? {
-        guard method == "GET" else { return nil }
+        guard method == "GET" || method == "HEAD" else { return nil }
         let path = path.prefix { $0 != "?" }
         guard path.hasPrefix(Self.models) else { return nil }
         let rest = path.dropFirst(Self.models.count)
