@@ -22,9 +22,9 @@ package enum ExtProcTranslator {
             proceeding.answer = ExtProcStream.AnswerFields(router.bypassHeaders)
             proceeding.clearsRouteCache = false
             // Who asks for a choice and gets none is answered by the inference router's own default.
-            if reason != .explicitModel, let model = text.model, model != ModelName.automatic {
-                proceeding.body = try RequestEdits().body(of: text.document, model: ModelName.automatic)
-            }
+            guard let model = reason == .explicitModel ? text.model : ModelName.automatic else { break }
+            // Of several models a worker might read another than we did.
+            proceeding.body = try RequestEdits().body(of: text.document, model: model)
         case .forward(let routed):
             proceeding.answer = ExtProcStream.AnswerFields(routed.headers)
             proceeding.body = try routed.edits.body(of: text.document, model: routed.model)
