@@ -118,7 +118,7 @@ extension HeaderEdit {
 
 extension ImmediateResponse {
     /// An answer of ours as Envoy sends it: at once, with a length, events too.
-    init(_ local: LocalResponse, to head: RequestHead?, details: String) {
+    package init(_ local: LocalResponse, to head: RequestHead?, details: String) {
         var edits = local.fields.map { HeaderEdit.add(name: $0.name, value: $0.value) }
         if let id = head?.id { edits.append(.set(name: RoutingHeaders.requestID, value: id)) }
         let body: ByteBuffer
@@ -138,7 +138,7 @@ extension ImmediateResponse {
         self.init(status: local.statusCode, headers: headers, body: body, details: details)
     }
 
-    init(_ error: RouterError, to head: RequestHead?) {
+    package init(_ error: RouterError, to head: RequestHead?) {
         self.init(ErrorResponder.respond(to: error), to: head, details: "sextant_\(error.code.rawValue)")
     }
 }
