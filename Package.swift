@@ -116,6 +116,7 @@ let package = Package(
         .executableTarget(name: "language-probe", dependencies: ["LanguageDetection"], swiftSettings: settings),
         // Tests
         library("TestRandom"),
+        library("EnvoyModel", ["ExtProcServer", "GRPCTransport", nioCore]),
         library(
             "TestSupport",
             [
@@ -150,13 +151,20 @@ let package = Package(
             resources: [.copy("Fixtures")]
         ),
         tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
-        tests("ExtProcServer", ["EnvoyAPI", "GRPCTransport", "TestRandom", nioCore, protobuf]),
+        tests(
+            "ExtProcServer",
+            [
+                "EnvoyAPI", "EnvoyModel", "SemanticRouter", "OpenAIWire", "ConfigKit", "Instruments", "Transport",
+                "GRPCTransport", "TestRandom", nioCore, protobuf,
+            ]
+        ),
         tests("Gateway", ["OpenAIWire", "Credentials", nioCore, nioHTTP1]),
         tests("AdminAPI", ["OpenAIWire", "HTTPTransport", "Credentials", nioCore, nioPosix, nioHTTP1]),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "TestSupport", "RouterApp", "AdminAPI", "Credentials", "SimWorker", "HTTPTransport", "ConfigKit",
+                "TestSupport", "EnvoyModel", "ExtProcServer", "SemanticRouter", "Transport", "RouterApp", "AdminAPI",
+                "Credentials", "SimWorker", "HTTPTransport", "ConfigKit",
                 "OpenAIWire", "Instruments",
                 logging,
                 nioCore, nioPosix, nioHTTP1,
