@@ -123,13 +123,15 @@ extension ProcessingResponse {
         case .immediate(let response):
             buffer.writeFieldHead(7, length: response.size)
             response.write(to: &buffer)
-        case .moreTime(let seconds):
-            buffer.writeFieldHead(10, length: ProtobufSize.number(seconds))
-            buffer.writeField(1, number: seconds)
+        case .moreTime: break
         }
         if let modeOverride {
             buffer.writeFieldHead(9, length: modeOverride.size)
             modeOverride.write(to: &buffer)
+        }
+        if case .moreTime(let seconds) = part {
+            buffer.writeFieldHead(10, length: ProtobufSize.number(seconds))
+            buffer.writeField(1, number: seconds)
         }
     }
 
