@@ -120,9 +120,8 @@ let package = Package(
         library(
             "TestSupport",
             [
-                "RouterApp", "SimWorker", "Transport", "HTTPTransport", "Instruments", "ConfigKit", logging, nioCore,
-                nioPosix,
-                nioHTTP1,
+                "RouterApp", "SimWorker", "Transport", "HTTPTransport", "OpenAIWire", "Instruments", "ConfigKit",
+                logging, nioCore, nioPosix, nioHTTP1,
             ]
         ),
         tests("OpenAIWire", ["TestRandom", nioCore, nioHTTP1]),
@@ -164,10 +163,8 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "TestSupport", "EnvoyModel", "ExtProcServer", "SemanticRouter", "Transport", "RouterApp", "AdminAPI",
-                "Credentials", "SimWorker", "HTTPTransport", "ConfigKit",
-                "OpenAIWire", "Instruments",
-                logging,
-                nioCore, nioPosix, nioHTTP1,
+                "Credentials", "SimWorker", "HTTPTransport", "GRPCTransport", "ConfigKit", "OpenAIWire", "Instruments",
+                logging, nioCore, nioPosix, nioHTTP1, nioHTTP2,
             ],
             swiftSettings: settings
         ),

@@ -15,7 +15,8 @@ package struct Stack: Sendable {
     package let port: Int
     package let log: CapturedLog
     private let stack: ServeStack
-    private let fetcher: HTTPFetch
+    /// For requests to other ports than the stack's.
+    package let fetcher: HTTPFetch
 
     package var registry: MetricRegistry { stack.registry }
     package var adminPort: Int? { stack.adminPort }
@@ -150,7 +151,7 @@ extension SimConfig {
 }
 
 extension Result where Failure == any Error {
-    fileprivate init(_ body: () async throws -> Success) async {
+    init(_ body: () async throws -> Success) async {
         do {
             self = .success(try await body())
         } catch {
