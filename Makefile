@@ -3,6 +3,9 @@ SWIFT_FLAGS := -c release -Xswiftc -enforce-exclusivity=unchecked
 BINARY := .build/release/sextant
 # Targets whose tests wait for sockets run apart from those that only compute: the latter take every core.
 SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|IntegrationTests)\.
+# Run last, alone: Envoy gives Sextant a second, of which other tests shall take nothing.
+ENVOY := ^IntegrationTests\.EnvoyTests
+TEST_PROGRAMS := SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python SEXTANT_ENVOY=scripts/envoy
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
@@ -22,8 +25,9 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 	@echo "== unit tests: pure values"
 	swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
 	@echo "== integration tests: real sockets on loopback, real clients"
-	SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python SEXTANT_ENVOY=scripts/envoy \
-		swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)'
+	$(TEST_PROGRAMS) swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)' --skip '$(ENVOY)'
+	@echo "== a real Envoy in front, healthy and under faults"
+	$(TEST_PROGRAMS) swift test $(SWIFT_FLAGS) --skip-build --filter '$(ENVOY)'
 
 demo: ## Start a gateway and simulated workers, send real requests, show the routing
 	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant
