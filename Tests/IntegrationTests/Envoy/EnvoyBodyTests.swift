@@ -142,7 +142,7 @@ extension EnvoyTests {
         @Test("Chunks of a stream reach the client before the worker has made the next; Sextant has gone by then")
         func order() async throws {
             let worker = try await ScriptedStream.start()
-            try await withChain(workers: [], options: worker.serve) { chain in
+            try await withChain(workers: [], options: worker.serve(as: "small")) { chain in
                 let client = try await RawConnection.connect(port: chain.envoy.port)
                 try await client.send(HTTPText.post(path, chat("hello", more: #","stream":true"#)))
                 for number in 0..<3 {
@@ -194,12 +194,14 @@ struct ScriptedStream: Sendable {
         )
     }
 
-    /// Makes the worker the only one of the model `small`.
-    var serve: (inout ServeOptions) -> Void {
+    /// Adds the worker as the one of a model.
+    func serve(as model: String) -> (inout ServeOptions) -> Void {
         { options in
-            options.staticBackends = [try? ServiceURL.parse("http://127.0.0.1:\(server.port)", traits: FieldTraits())]
-                .compactMap(\.self)
-            options.staticModels = ["small"]
+            guard let url = try? ServiceURL.parse("http://127.0.0.1:\(server.port)", traits: FieldTraits()) else {
+                return
+            }
+            options.staticBackends.append(url)
+            options.staticModels.append(model)
         }
     }
 
