@@ -113,7 +113,13 @@ let package = Package(
             linkerSettings: [.unsafeFlags(staticRuntime, .when(platforms: [.linux]))]
         ),
         // Measures the language detector for scripts/language/evaluate-language-model.
-        .executableTarget(name: "language-probe", dependencies: ["LanguageDetection"], swiftSettings: settings),
+        .executableTarget(
+            name: "language-probe",
+            dependencies: ["LanguageDetection"],
+            swiftSettings: settings,
+            // Without optimisation, square roots are a call.
+            linkerSettings: [.linkedLibrary("m")]
+        ),
         // Tests
         library("TestRandom"),
         library("EnvoyModel", ["ExtProcServer", "GRPCTransport", nioCore]),
