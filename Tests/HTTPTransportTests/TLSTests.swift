@@ -1,4 +1,3 @@
-import Foundation
 import HTTPTransport
 import NIOCore
 import NIOHTTP1
@@ -9,19 +8,14 @@ import Transport
 
 @Suite("TLS on both sides")
 struct TLSTests {
-    private func fixture(_ name: String) throws -> String {
-        let folder = try #require(Bundle.module.resourcePath)
-        return "\(folder)/Fixtures/\(name)"
-    }
-
     private func withServer(
         client: TLSSettings,
         _ body: (HTTPFetch, HTTPServer) async throws -> Void
     ) async throws {
         var settings = HTTPServerSettings()
         let tls = try TLSSettings.server(
-            certificateFile: fixture("server.pem"),
-            keyFile: fixture("server.key"),
+            certificateFile: TestCertificates.server,
+            keyFile: TestCertificates.serverKey,
             protocols: [.http1]
         )
         settings.tls = { tls }
@@ -50,7 +44,7 @@ struct TLSTests {
 
     @Test("A request and its answer cross TLS", arguments: ["localhost", "127.0.0.1"])
     func echo(host: String) async throws {
-        try await withServer(client: .client(authorityFile: fixture("authority.pem"), protocols: [.http1])) {
+        try await withServer(client: .client(authorityFile: TestCertificates.authority, protocols: [.http1])) {
             fetch,
             server in
             let body = ByteBuffer(repeating: UInt8(ascii: "t"), count: 300_000)
@@ -104,15 +98,15 @@ struct TLSTests {
 
     @Test("A file that cannot be used is named")
     func badFiles() throws {
-        let key = try fixture("server.key")
+        let key = TestCertificates.serverKey
         let missing = #expect(throws: TLSError.self) {
             _ = try TLSSettings.server(certificateFile: "/nowhere/tls.crt", keyFile: key, protocols: [.http1])
         }
         #expect(missing?.description.hasPrefix("/nowhere/tls.crt is not a readable PEM") == true)
         let swapped = #expect(throws: TLSError.self) {
             _ = try TLSSettings.server(
-                certificateFile: try fixture("server.pem"),
-                keyFile: try fixture("server.pem"),
+                certificateFile: TestCertificates.server,
+                keyFile: TestCertificates.server,
                 protocols: [.http1]
             )
         }
