@@ -123,22 +123,24 @@ let package = Package(
         // Tests
         library("TestRandom"),
         library("EnvoyModel", ["ExtProcServer", "GRPCTransport", nioCore]),
-        library(
-            "TestSupport",
-            [
+        .target(
+            name: "TestSupport",
+            dependencies: [
                 "RouterApp", "SimWorker", "Transport", "HTTPTransport", "OpenAIWire", "Instruments", "ConfigKit",
-                logging, nioCore, nioPosix, nioHTTP1,
-            ]
+                logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL,
+            ],
+            resources: [.copy("Certificates")],
+            swiftSettings: settings
         ),
         tests("OpenAIWire", ["TestRandom", nioCore, nioHTTP1]),
         tests("Resilience", ["TestRandom"]),
         tests("ConfigKit", ["TestRandom"]),
         tests("Instruments"),
         tests("Telemetry", ["Instruments", logging]),
+        tests("HTTPTransport", ["TestSupport", "Transport", nioCore, nioPosix, nioHTTP1]),
         tests(
-            "HTTPTransport",
-            ["TestSupport", "Transport", nioCore, nioPosix, nioHTTP1],
-            resources: [.copy("Fixtures")]
+            "GRPCTransport",
+            ["TestSupport", "TestRandom", "Transport", nioCore, nioPosix, nioHTTP2, nioHPACK]
         ),
         tests(
             "SimWorker",
