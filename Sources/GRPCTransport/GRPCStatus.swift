@@ -28,7 +28,7 @@ package struct GRPCStatus: Error, Hashable, Sendable {
 
 extension String {
     /// Percent-encoded as `grpc-message` asks for: everything but printable ASCII, and `%` itself.
-    var grpcMessage: String {
+    package var grpcMessage: String {
         var encoded = ""
         encoded.reserveCapacity(utf8.count)
         for byte in utf8 {

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// gRPC's framing of messages within a stream's data: a byte that says whether the message is compressed, its length in
 /// four bytes, the message (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
@@ -18,18 +18,21 @@ enum MessageFraming {
 
 /// Cuts a stream's data into messages, however it was cut on its way.
 ///
-/// A message that comes in one piece is handed on without a copy. Of one that does not, at most `maxBytes` are kept.
-struct MessageReader {
-    let maxBytes: Int
+/// A message that comes in one piece is handed on without a copy. Of one that does not, at most `maxBytes` are kept, in a
+/// buffer of the reader's own: the one that the bytes came in is as large as a read, and holds other calls' bytes too.
+package struct MessageReader {
+    private let maxBytes: Int
     /// What has come and is no whole message yet.
     private var pending: ByteBuffer?
+    /// Whether `pending` is a buffer of our own.
+    private var isOwn = false
 
-    init(maxBytes: Int) {
+    package init(maxBytes: Int) {
         self.maxBytes = maxBytes
     }
 
     /// Bytes of a message that is still coming.
-    var pendingBytes: Int { pending?.readableBytes ?? 0 }
+    package var pendingBytes: Int { pending?.readableBytes ?? 0 }
 
     /// The length of the message that is still coming, once its prefix has come.
     var announcedBytes: Int? {
@@ -39,9 +42,14 @@ struct MessageReader {
         }
     }
 
-    mutating func append(_ data: ByteBuffer) {
+    /// Memory set aside for that message.
+    package var capacity: Int { pending?.storageCapacity ?? 0 }
+
+    package mutating func append(_ data: ByteBuffer) {
         guard var rest = pending else {
-            if data.readableBytes > 0 { pending = data }
+            guard data.readableBytes > 0 else { return }
+            pending = data
+            isOwn = false
             return
         }
         // Gone from `pending`, so that writing needs no copy of what is there.
@@ -53,12 +61,15 @@ struct MessageReader {
     /// The next whole message; nil when there is none yet.
     ///
     /// - Throws: `unimplemented` for a compressed message, `resourceExhausted` for one over `maxBytes`, at its prefix.
-    mutating func next() throws(GRPCStatus) -> ByteBuffer? {
-        guard let rest = pending, rest.readableBytes >= MessageFraming.prefixBytes else { return nil }
+    package mutating func next() throws(GRPCStatus) -> ByteBuffer? {
+        guard let rest = pending else { return nil }
         let start = rest.readerIndex
         guard let flag = rest.getInteger(at: start, as: UInt8.self),
             let length = rest.getInteger(at: start + 1, as: UInt32.self).map(Int.init)
-        else { return nil }
+        else {
+            own(atLeast: 0)
+            return nil
+        }
         guard flag == 0 else {
             throw flag == 1
                 ? GRPCStatus(.unimplemented, "compressed messages are not accepted")
@@ -68,23 +79,25 @@ struct MessageReader {
             throw GRPCStatus(.resourceExhausted, "the message has \(length) bytes, \(maxBytes) are accepted")
         }
         guard let message = rest.getSlice(at: start + MessageFraming.prefixBytes, length: length) else {
-            reserve(length + MessageFraming.prefixBytes)
+            own(atLeast: MessageFraming.prefixBytes + length)
             return nil
         }
         var remainder = rest
         remainder.moveReaderIndex(forwardBy: MessageFraming.prefixBytes + length)
         pending = remainder.readableBytes > 0 ? remainder : nil
+        isOwn = false
         return message
     }
 
     /// 1 MiB: what is set aside for a message on the word of its prefix alone; beyond, the buffer grows with what comes.
     private static let trustedBytes = 1 << 20
 
-    private mutating func reserve(_ bytes: Int) {
-        guard var rest = pending, rest.readableBytes + rest.writableBytes < bytes else { return }
-        pending = nil
-        let wanted = min(bytes, max(Self.trustedBytes, rest.readableBytes)) - rest.readableBytes
-        if wanted > rest.writableBytes { rest.reserveCapacity(minimumWritableBytes: wanted) }
-        pending = rest
+    /// Moves what is pending to a buffer of our own, with room for a message of `bytes` as far as that is trusted.
+    private mutating func own(atLeast bytes: Int) {
+        guard !isOwn || capacity < min(bytes, Self.trustedBytes), let rest = pending else { return }
+        var copy = ByteBufferAllocator().buffer(capacity: max(min(bytes, Self.trustedBytes), rest.readableBytes))
+        copy.writeImmutableBuffer(rest)
+        pending = copy
+        isOwn = true
     }
 }
