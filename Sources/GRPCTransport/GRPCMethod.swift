@@ -17,7 +17,8 @@ package protocol GRPCCallHandler: AnyObject {
     func receive(_ message: ByteBuffer)
     /// The client has sent its last message.
     func receiveEnd()
-    /// The call is over, by the client's will, by a lost connection, or by what was sent. Nothing can be sent any more.
+    /// The call is over, by the client's will, by a lost connection, or by what was sent, of which `send` and `finish` tell
+    /// before they return. Nothing can be sent any more. Comes once for every call that began.
     func ended()
     /// The server is about to close: what can be ended without harm should be ended now.
     func serverIsClosing()
@@ -29,12 +30,19 @@ extension GRPCCallHandler {
 
 /// A call under way: the way back to the client. Confined to the connection's event loop.
 package final class GRPCServerCall {
+    /// Nil once the call is over.
     private var connection: GRPCServerConnection?
-    private let stream: StreamNumber
+    let stream: StreamNumber
     private(set) var handler: (any GRPCCallHandler)?
     var reader: MessageReader
-    /// Bytes of a message under way, taken from the server's budget.
-    var reservedBytes = 0
+    /// Bytes of a message under way that its connection counts.
+    var countedBytes = 0
+    /// Bytes of messages that wait for the client to take them: they outlive the call.
+    var unsentBytes = 0
+    /// The window that the client has left, while it is not told to go on.
+    var heldWindow: Int?
+    /// Whether the client has sent its last frame.
+    var hasClientEnded = false
     /// Whether the handler has been told of the large message that is coming.
     var hasAnnounced = false
     private var hasSentHead = false
@@ -46,8 +54,12 @@ package final class GRPCServerCall {
     }
 
     func attach(_ handler: any GRPCCallHandler) {
-        // A handler may have ended the call while it was being made.
-        if connection != nil { self.handler = handler }
+        guard connection != nil else {
+            // It has ended the call while it was being made.
+            handler.ended()
+            return
+        }
+        self.handler = handler
     }
 
     /// Whether something can still be sent.
@@ -57,25 +69,26 @@ package final class GRPCServerCall {
     package var eventLoop: (any EventLoop)? { connection?.eventLoop }
 
     /// Sends one message, which `write` appends to a buffer. Does nothing when the call is over.
+    ///
+    /// Outside of the handler's methods it goes out at once; within them, with what else the same read gives rise to.
     package func send(_ write: (inout ByteBuffer) -> Void) {
         guard let connection else { return }
         if !hasSentHead {
             hasSentHead = true
             connection.writeHead(on: stream)
         }
-        connection.writeMessage(on: stream, write)
+        connection.writeMessage(on: self, write)
     }
 
-    /// Ends the call. Does nothing when it is over.
+    /// Ends the call, after what has been sent. Does nothing when it is over.
     package func finish(_ status: GRPCStatus) {
-        guard let connection else { return }
-        connection.writeEnd(status, on: stream, isHeadSent: hasSentHead)
-        connection.forget(stream)
+        connection?.finish(self, status, isHeadSent: hasSentHead)
     }
 
     /// The connection has let go of the call.
     func detach() {
         connection = nil
+        reader = MessageReader(maxBytes: 0)
         let handler = handler
         self.handler = nil
         handler?.ended()

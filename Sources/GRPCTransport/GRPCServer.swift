@@ -11,7 +11,8 @@ package struct GRPCServerSettings: Sendable {
     /// The largest message: upstream's Envoy configurations let request bodies have 50 MiB, and a message adds its own
     /// fields to that.
     package var maxMessageBytes = 51 * 1024 * 1024
-    /// Memory for messages that have not come whole, and for answers that have not gone, over all connections.
+    /// Memory for messages that have not come whole, and for answers that clients have not let go, over all connections.
+    /// The first 64 KiB of each connection are free.
     package var maxBufferedBytes = 512 * 1024 * 1024
     /// Calls under way on one connection. Envoy opens another connection when they are used up, and keeps a call open
     /// until its request is answered.
@@ -48,7 +49,7 @@ package final class GRPCServer: Sendable {
     package var connectionCount: Int { shared.connectionCount }
     /// Calls under way.
     package var callCount: Int { shared.callCount }
-    /// Bytes of messages that have not come whole, and of answers that have not gone.
+    /// Bytes taken from the budget for messages that have not come whole, and for answers that have not gone.
     package var bufferedBytes: Int { shared.budget.used }
 
     /// Binds `host:port` (port 0 takes a free one) and offers `methods`.
@@ -76,7 +77,9 @@ package final class GRPCServer: Sendable {
                     if let tls = settings.tls {
                         try pipeline.addHandler(NIOSSLServerHandler(context: tls().context))
                     }
-                    let connection = GRPCServerConnection(shared: shared)
+                    let notice = GoAwayNotice()
+                    try pipeline.addHandler(notice)
+                    let connection = GRPCServerConnection(shared: shared, notice: notice)
                     try pipeline.addHandler(
                         NIOHTTP2Handler(
                             mode: .server,
@@ -97,33 +100,36 @@ package final class GRPCServer: Sendable {
     }
 
     /// Stops accepting, asks clients to open no more calls, lets those under way end until `deadline` has passed, then
-    /// ends what is left.
+    /// ends what is left, for which clients have another second.
     ///
     /// - Returns: how many calls had to be ended.
     @discardableResult
     package func shutdown(within deadline: Duration) async -> Int {
         try? await channel.close().get()
         try? await shared.sweepers.forEach { sweeper in
-            for case let connection as GRPCServerConnection in sweeper.all { connection.drain() }
+            for case let connection as GRPCServerConnection in sweeper.all { connection.beginDrain() }
         }
-        let clock = ContinuousClock()
-        let end = clock.now + deadline
-        while shared.callCount > 0, clock.now < end {
-            try? await Task.sleep(for: .milliseconds(10))
-        }
+        await untilClosed(within: deadline)
         let cut = shared.callCount
         try? await shared.sweepers.forEach { sweeper in
             for case let connection as GRPCServerConnection in sweeper.all { connection.closeNow() }
         }
+        let rest = GRPCServerConnection.drainTimeout + DeadlineSweeper.period + DeadlineSweeper.period
+        await untilClosed(within: .nanoseconds(rest.nanoseconds))
         return cut
+    }
+
+    private func untilClosed(within deadline: Duration) async {
+        let clock = ContinuousClock()
+        let end = clock.now + deadline
+        while shared.connectionCount > 0, clock.now < end {
+            try? await Task.sleep(for: .milliseconds(10))
+        }
     }
 }
 
 /// What a server's connections share.
 final class GRPCServerShared: Sendable {
-    /// A message of this size or less is not counted: 64 KiB, less than a connection's own buffers.
-    static let freeBytes = 64 * 1024
-
     let settings: GRPCServerSettings
     let budget: ByteBudget
     let sweepers: LoopLocal<DeadlineSweeper>
@@ -169,7 +175,7 @@ final class GRPCServerShared: Sendable {
             switch name {
             case ":method": isPost = value == "POST"
             case ":path": path = value
-            case "content-type": isGRPC = value.utf8.starts(with: "application/grpc".utf8)
+            case "content-type": isGRPC = Self.isGRPC(value.utf8)
             default: break
             }
         }
@@ -185,5 +191,13 @@ final class GRPCServerShared: Sendable {
             return .failure(Refusal(headers: refusal))
         }
         return .success(method)
+    }
+
+    /// `application/grpc`, with or without a format and parameters; `application/grpc-web` is another protocol.
+    private static func isGRPC(_ contentType: String.UTF8View) -> Bool {
+        let name = "application/grpc".utf8
+        guard contentType.starts(with: name) else { return false }
+        let next = contentType.dropFirst(name.count).first
+        return next == nil || next == UInt8(ascii: "+") || next == UInt8(ascii: ";")
     }
 }
