@@ -75,6 +75,7 @@ package final class RawConnection: Sendable {
         try await channel.writeAndFlush(bytes).get()
     }
 
+    package var bytes: ByteBuffer { received.state.withLock { $0.bytes } }
     package var text: String { received.state.withLock { String(buffer: $0.bytes) } }
     package var byteCount: Int { received.state.withLock { $0.bytes.readableBytes } }
     package var isClosed: Bool { received.state.withLock { $0.isClosed } }
