@@ -175,6 +175,25 @@ def streaming_without_usage(target: Target) -> str:
     return f"{len(chunks)} chunks"
 
 
+@check("large-prompt", "chat, a large prompt, whole and streaming")
+def large_prompt(target: Target) -> str:
+    size = target.options.large_prompt
+    if not size:
+        raise Skipped("needs --large-prompt: workers with room for it")
+    # Of two, three and four bytes in UTF-8 too.
+    sentence = "What does a sextant measure? Été 海 🧭. "
+    text = sentence * (size // len(sentence.encode()) + 1)
+    messages = [{"role": "user", "content": text}]
+    create = target.client.chat.completions.create
+    answer = create(model=target.model, messages=messages, max_tokens=MAX_TOKENS)
+    described = describe_chat(answer)
+    expect(answer.usage.prompt_tokens > size // 20, f"{answer.usage.prompt_tokens} tokens of {size} bytes were read")
+    chunks = list(create(model=target.model, messages=messages, max_tokens=MAX_TOKENS, stream=True))
+    streamed = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    expect(streamed == answer.choices[0].message.content, "the stream says something else")
+    return f"{len(text.encode())} bytes: {described}"
+
+
 @check("tools", "tools, required")
 def tools_required(target: Target) -> str:
     answer = target.chat(target.model, tools=TOOLS, tool_choice="required")
@@ -300,8 +319,14 @@ def error_method(target: Target) -> str:
 def error_key(target: Target) -> str:
     if not target.options.api_key:
         raise Skipped("needs --api-key: the router is taken to ask for none")
+    model = target.model
     stranger = target.with_key("sk-this-is-not-the-key")
-    error = expect_error(openai.AuthenticationError, 401, "invalid_api_key", lambda: stranger.models.list())
+    messages = [{"role": "user", "content": "hello"}]
+
+    def request() -> object:
+        return stranger.chat.completions.create(model=model, messages=messages, max_tokens=MAX_TOKENS)
+
+    error = expect_error(openai.AuthenticationError, 401, "invalid_api_key", request)
     expect("sk-this-is-not-the-key" not in str(error.body), "the message repeats the key")
     return describe_error(error)
 
@@ -356,6 +381,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--auto-model", default="auto", metavar="NAME", help="the name that leaves the choice open; default auto")
     add("--embedding-model", metavar="NAME", help="default: as --model")
     add("--unavailable-model", metavar="NAME", help="a model whose workers are all down; its answer must be a 503")
+    add("--large-prompt", type=int, default=0, metavar="BYTES", help="the length of a prompt to ask with as well")
     add("--expect-model", action="append", default=[], metavar="NAME", help="must be listed; may be given repeatedly")
     add("--only", type=selection, metavar="NAMES", help=f"of {', '.join(names)}")
     add("--skip", type=selection, default=[], metavar="NAMES", help="the same names")
