@@ -93,7 +93,8 @@ package struct Envoy: Sendable {
             try binary,
             [
                 "-c", file.path, "--concurrency", "\(workerThreads)", "--disable-hot-restart", "--admin-address-path",
-                admin.path, "--log-level", "warning", "--component-log-level", "ext_proc:error",
+                admin.path, "--log-level", "warning", "--file-flush-interval-msec", "50", "--component-log-level",
+                "ext_proc:error",
             ]
         )
         let result: Result<Void, any Error>
@@ -145,6 +146,11 @@ package struct Envoy: Sendable {
         let answer = try await admin("/stats?filter=^\(name.replacing(".", with: "\\."))$")
         return String(buffer: answer.body).split(separator: ":").last
             .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? 0
+    }
+
+    /// The last lines of the access log that tell of a 503 or 504, to say what happened.
+    package var refusals: [String] {
+        program.text.split(separator: "\n").map(String.init).filter { $0.contains(#""status":50"#) }.suffix(3)
     }
 
     /// How many of the Sextants it takes for healthy.

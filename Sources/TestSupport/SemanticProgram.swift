@@ -102,7 +102,7 @@ package final class SemanticProgram: Sendable {
 
     package func resume() { current.signal(SIGCONT) }
 
-    /// A metric without labels; nil where it is not there.
+    /// A metric, with its labels as they are shown; nil where it is not there.
     package func metric(_ name: String, by fetcher: HTTPFetch) async throws -> Double? {
         let port = try await Self.listening(current).metricsPort
         let request = UpstreamRequest(method: .GET, uri: "/metrics", headers: [:], body: ByteBuffer())
