@@ -259,14 +259,7 @@ struct ManagementTests {
             #expect(first[0].wholeMatch(of: /[0-9a-f]{64}/) != nil)
             #expect(first[0] == first[1] && first[2] == "active")
             let file = folder.appending(path: "policy.yaml")
-            let process = Process()
-            process.executableURL = URL(filePath: "/usr/bin/sha256sum")
-            process.arguments = [file.path]
-            let output = Pipe()
-            process.standardOutput = output
-            try process.run()
-            process.waitUntilExit()
-            let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+            let line = try await Subprocess.run("/usr/bin/sha256sum", [file.path]).text
             #expect(line.hasPrefix(first[0]))
 
             try (Self.policy + "x").write(to: file, atomically: true, encoding: .utf8)

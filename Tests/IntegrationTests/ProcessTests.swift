@@ -151,25 +151,18 @@ struct ProcessTests {
 
     @Test("SIGTERM ends the program cleanly", .enabled(if: binary != nil))
     func terminates() async throws {
-        let process = Process()
-        process.executableURL = URL(filePath: try #require(Self.binary))
-        process.arguments = [
-            "router", "--host", "127.0.0.1", "--port", "0", "--static-backends", "http://127.0.0.1:1",
-            "--static-models", "m",
-        ]
-        let log = FileManager.default.temporaryDirectory.appending(path: "sextant-\(UUID().uuidString).log")
-        try Data().write(to: log)
-        defer { try? FileManager.default.removeItem(at: log) }
-        process.standardError = try FileHandle(forWritingTo: log)
-        try process.run()
-        defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-        func said(_ word: String) -> Bool {
-            ((try? String(contentsOf: log, encoding: .utf8)) ?? "").contains(word)
-        }
-        #expect(await eventually { said("listening") })
-        process.terminate()
-        #expect(await eventually { !process.isRunning })
-        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
-        #expect(said("draining") && said("stopped"))
+        let program = try await RunningProgram.start(
+            try #require(Self.binary),
+            [
+                "router", "--host", "127.0.0.1", "--port", "0", "--static-backends", "http://127.0.0.1:1",
+                "--static-models", "m",
+            ]
+        )
+        #expect(await eventually { program.text.contains("listening") })
+        program.signal(SIGTERM)
+        #expect(await program.ended())
+        #expect(program.hasExited && program.status == 0)
+        #expect(program.text.contains("draining") && program.text.contains("stopped"))
+        await program.stop()
     }
 }
