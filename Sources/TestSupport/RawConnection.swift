@@ -46,17 +46,20 @@ package final class RawConnection: Sendable {
         self.received = received
     }
 
-    /// - Parameter reads: false for a client that never reads, to see who holds back.
+    /// - Parameters:
+    ///   - reads: false for a client that never reads, to see who holds back.
+    ///   - receiveBytes: of the kernel's buffer; by default as little as there can be for a client that never reads.
     package static func connect(
         port: Int,
         reads: Bool = true,
+        receiveBytes: Int? = nil,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) async throws -> RawConnection {
         let received = Received()
         let channel = try await ClientBootstrap(group: group)
             .channelOption(.autoRead, value: reads)
             .channelOption(.allowRemoteHalfClosure, value: true)
-            .channelOption(.socketOption(.so_rcvbuf), value: reads ? 1 << 20 : 4096)
+            .channelOption(.socketOption(.so_rcvbuf), value: receiveBytes ?? (reads ? 1 << 20 : 4096))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(Collector(received: received))

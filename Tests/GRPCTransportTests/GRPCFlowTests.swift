@@ -120,19 +120,29 @@ struct GRPCFlowTests {
     @Test("A client that does not read its socket is not read from")
     func unreadSocket() async throws {
         try await TestServer.run { server in
-            var settings = GRPCClient.Settings()
-            settings.reads = false
-            try await server.client(settings) { client in
-                // Windows of the client's are not in the way: only the socket is.
-                let call = client.open(TestServer.sized)
-                for _ in 0..<2000 { client.open(TestServer.sized).send("20000", endStream: true) }
-                call.send("1")
-                let begun = try #require(await settled { server.tally.counts.begun })
-                #expect(begun <= 2001)
-                try await client.startReading()
-                #expect(await call.text() == "s")
-                #expect(await eventually(within: .seconds(30)) { server.tally.counts.begun == 2001 })
+            let client = try await RawConnection.connect(port: server.port, reads: false, receiveBytes: 1 << 18)
+            // Windows of the client's are not in the way: only the socket is.
+            let largest = UInt32(Int32.max)
+            let opening = HTTP2Bytes.join(
+                HTTP2Bytes.opening([(4, largest)]),
+                HTTP2Bytes.frame(.windowUpdate, HTTP2Bytes.big(largest - 65_535))
+            )
+            let message = HTTP2Bytes.message("20000")
+            let calls = (0..<5000).map { number in
+                let stream = UInt32(2 * number + 1)
+                return HTTP2Bytes.join(
+                    HTTP2Bytes.open(stream, TestServer.sized),
+                    HTTP2Bytes.frame(.data, flags: HTTP2Bytes.endStream, stream: stream, message)
+                )
             }
+            async let sent: Void = client.send(HTTP2Bytes.join([opening] + calls))
+            let begun = try #require(await settled { server.tally.counts.begun })
+            #expect(begun < 4000, "what the sockets hold, and one read")
+            try await client.startReading()
+            try await sent
+            #expect(await eventually(within: .seconds(30)) { server.tally.counts.begun == 5000 })
+            #expect(await eventually(within: .seconds(30)) { client.byteCount >= 5000 * 20_000 })
+            await client.close()
         }
     }
 
