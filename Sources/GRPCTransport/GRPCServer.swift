@@ -77,6 +77,7 @@ package final class GRPCServer: Sendable {
                     if let tls = settings.tls {
                         try pipeline.addHandler(NIOSSLServerHandler(context: tls().context))
                     }
+                    try pipeline.addHandler(EarlyAcknowledgementHandler())
                     let notice = GoAwayNotice()
                     try pipeline.addHandler(notice)
                     let connection = GRPCServerConnection(shared: shared, notice: notice)

@@ -3,6 +3,50 @@ import NIOCore
 import TestSupport
 import Testing
 
+@Suite("A client's acknowledgement, given early")
+struct EarlyAcknowledgementTests {
+    private static let ack = HTTP2Bytes.frame(.settings, flags: HTTP2Bytes.ack)
+    private static let opening = HTTP2Bytes.opening([(3, 100), (4, 70_000)])
+    private static let between = HTTP2Bytes.join(
+        HTTP2Bytes.open(1, TestServer.echo),
+        HTTP2Bytes.frame(.data, stream: 1, [0, 0, 0, 4, 1, 0, 0, 0, 0]),
+        HTTP2Bytes.frame(.settings, [0, 4, 0, 1, 0, 0]),
+        HTTP2Bytes.frame(.data, stream: 1)
+    )
+    private static let after = HTTP2Bytes.join(HTTP2Bytes.frame(.data, stream: 1, [1]), ack)
+
+    @Test("It follows the client's settings, and the client's own is left out, wherever the bytes are cut")
+    func everyCut() throws {
+        let bytes = HTTP2Bytes.join(Self.opening, Self.between, Self.ack, Self.after)
+        let expected = HTTP2Bytes.join(Self.opening, Self.ack, Self.between, Self.after)
+        for first in 0...bytes.readableBytes {
+            for second in first...bytes.readableBytes {
+                var acknowledgement = EarlyAcknowledgement()
+                var passed = ByteBuffer()
+                for (from, to) in [(0, first), (first, second), (second, bytes.readableBytes)] {
+                    let piece = try #require(bytes.getSlice(at: from, length: to - from))
+                    passed.writeImmutableBuffer(acknowledgement.pass(piece))
+                }
+                #expect(passed == expected, "cut at \(first) and \(second)")
+                #expect(acknowledgement.isDone)
+            }
+        }
+    }
+
+    @Test("Without settings of the client's nothing is added")
+    func noSettings() {
+        var acknowledgement = EarlyAcknowledgement()
+        let bytes = HTTP2Bytes.join(HTTP2Bytes.preface, Self.ack, Self.between)
+        let passed = acknowledgement.pass(bytes)
+        #expect(passed == bytes)
+        var garbage = EarlyAcknowledgement()
+        let text = ByteBuffer(string: "GET / HTTP/1.1\r\nhost: somewhere\r\n\r\n")
+        let start = garbage.pass(text)
+        #expect(text.readableBytesView.starts(with: start.readableBytesView))
+        #expect(start.readableBytes >= 24)
+    }
+}
+
 @Suite("gRPC: hostile and broken connections")
 struct GRPCConnectionTests {
     struct Opening: Sendable, CustomTestStringConvertible {
@@ -171,7 +215,9 @@ struct GRPCConnectionTests {
             // 30 MB in frames of a byte each, more than all windows: empty messages.
             let padding = [255] + [0] + [UInt8](repeating: 0, count: 255)
             let frames = HTTP2Bytes.times(100, HTTP2Bytes.frame(.data, flags: HTTP2Bytes.padded, stream: 1, padding))
-            var allowed = 65_535
+            // The window that the server's settings give.
+            let window = 1 << 20
+            var allowed = window
             var sent = 0
             while sent < 30_000_000 {
                 let need = sent + 100 * 257
@@ -179,7 +225,7 @@ struct GRPCConnectionTests {
                     await eventually {
                         allowed = ReceivedFrame.all(in: client.bytes)
                             .filter { $0.kind == 8 && $0.stream == 1 }
-                            .reduce(65_535) { sum, frame in
+                            .reduce(window) { sum, frame in
                                 sum + frame.payload.reduce(0) { $0 << 8 | Int($1) }
                             }
                         return allowed >= need
@@ -252,15 +298,46 @@ struct GRPCConnectionTests {
         try await TestServer.run(settings) { server in
             let client = try await RawConnection.connect(port: server.port)
             try await client.send(HTTP2Bytes.opening())
-            // The limit holds once the server's settings are acknowledged.
-            #expect(await eventually { ReceivedFrame.all(in: client.bytes).contains { $0.kind == 4 } })
-            try await client.send(HTTP2Bytes.frame(.settings, flags: HTTP2Bytes.ack))
             for stream in [1, 3, 5] as [UInt32] {
                 try? await client.send(HTTP2Bytes.open(stream, TestServer.hold))
             }
             #expect(await eventually { client.isClosed })
             #expect(server.tally.counts.begun <= 2)
             #expect(await server.answers())
+            await client.close()
+        }
+    }
+
+    @Test("A client may open many calls with its first bytes, before it knows of any limit")
+    func burst() async throws {
+        try await TestServer.run { server in
+            let client = try await RawConnection.connect(port: server.port)
+            let message = HTTP2Bytes.message("waited")
+            let calls = (0..<1024).map { number in
+                let stream = UInt32(2 * number + 1)
+                return HTTP2Bytes.join(
+                    HTTP2Bytes.open(stream, TestServer.echo),
+                    HTTP2Bytes.frame(.data, stream: stream, message)
+                )
+            }
+            try await client.send(HTTP2Bytes.join([HTTP2Bytes.opening()] + calls))
+            #expect(await eventually { server.tally.counts.messages == 1024 })
+            // Its acknowledgement comes in its own time, and changes nothing.
+            try await client.send(HTTP2Bytes.frame(.settings, flags: HTTP2Bytes.ack))
+            try await client.send(HTTP2Bytes.frame(.data, flags: HTTP2Bytes.endStream, stream: 1, message))
+            #expect(await eventually { server.tally.counts.halfClosed == 1 })
+            #expect(server.server.callCount == 1023)
+            await client.close()
+        }
+    }
+
+    @Test("An acknowledgement of nothing ends the connection")
+    func secondAcknowledgement() async throws {
+        try await TestServer.run { server in
+            let client = try await RawConnection.connect(port: server.port)
+            let ack = HTTP2Bytes.frame(.settings, flags: HTTP2Bytes.ack)
+            try await client.send(HTTP2Bytes.join(HTTP2Bytes.opening(), ack, ack))
+            #expect(await eventually { client.isClosed })
             await client.close()
         }
     }
