@@ -11,7 +11,7 @@ TEST_PROGRAMS := SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
-.PHONY: help build test demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained fuzz docs protos format check clean
+.PHONY: help build test test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -31,6 +31,18 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 	swift test $(SWIFT_FLAGS) --skip-build --filter '$(FLOODS)'
 	@echo "== a real Envoy in front, healthy and under faults"
 	$(TEST_PROGRAMS) swift test $(SWIFT_FLAGS) --skip-build --filter '$(ENVOY)'
+
+test-peers: build ## Run the tests with other projects' inference routers behind Envoy
+	scripts/python-env envoy
+	scripts/python-env openai
+	scripts/python-env vllm-router
+	$(TEST_PROGRAMS) SEXTANT_VLLM_ROUTER=.venv/vllm-router/bin/vllm-router \
+		swift test $(SWIFT_FLAGS) --skip-build --filter '$(ENVOY)/PeerTests'
+
+soak-envoy: build ## Send a hundred thousand requests over one connection of Envoy's
+	scripts/python-env envoy
+	$(TEST_PROGRAMS) SEXTANT_ENVOY_REQUESTS=100000 \
+		swift test $(SWIFT_FLAGS) --skip-build --filter '$(ENVOY)/FaultTests/manyRequests'
 
 demo: ## Start a gateway and simulated workers, send real requests, show the routing
 	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant

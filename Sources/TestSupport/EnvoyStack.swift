@@ -21,13 +21,20 @@ package struct EnvoyStack: Sendable {
         case ports([Int])
     }
 
+    /// Whom Envoy sends requests to.
+    package enum Upstream: Sendable {
+        case router
+        case firstWorker
+        /// Whoever listens on this port.
+        case port(Int)
+    }
+
     /// Runs `body` with the chain and ends every part of it afterwards, whatever happens.
     ///
     /// - Parameters:
     ///   - name: a file of deploy/envoy.
     ///   - policy: for Sextants of this process; `{NAME}` stands for the address of the worker that serves that model.
     ///   - change: what else the configuration shall say.
-    ///   - skipsRouter: whether Envoy sends requests to the first worker itself.
     package static func with(
         _ name: String = "sextant-router.yaml",
         policy: String,
@@ -36,13 +43,17 @@ package struct EnvoyStack: Sendable {
         options: (inout ServeOptions) -> Void = { _ in },
         semanticOptions: (inout SemanticOptions) -> Void = { _ in },
         workerThreads: Int = 1,
-        skipsRouter: Bool = false,
+        upstream: Upstream = .router,
         change: (inout EnvoyConfiguration) throws -> Void = { _ in },
         _ body: (EnvoyStack) async throws -> Void
     ) async throws {
         try await Stack.with(workers: workers, options: options) { stack in
             var configuration = try EnvoyConfiguration(name)
-            try configuration.setUpstream(port: skipsRouter ? stack.workers[0].port : stack.port)
+            switch upstream {
+            case .router: try configuration.setUpstream(port: stack.port)
+            case .firstWorker: try configuration.setUpstream(port: stack.workers[0].port)
+            case .port(let port): try configuration.setUpstream(port: port)
+            }
             func run(_ ports: [Int], _ semantic: [SemanticStack]) async throws {
                 try configuration.setSemantic(ports: ports)
                 try change(&configuration)

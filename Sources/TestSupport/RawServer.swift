@@ -21,9 +21,9 @@ package final class RawServer: Sendable {
         let requests = Mutex<[String]>([])
         let opened = Atomic<Int>(0)
         let closed = Atomic<Int>(0)
-        let script: @Sendable (_ connection: Int, _ request: Int) -> Step
+        let script: @Sendable (_ connection: Int, _ request: Int, _ text: String) -> Step
 
-        init(script: @escaping @Sendable (Int, Int) -> Step) { self.script = script }
+        init(script: @escaping @Sendable (Int, Int, String) -> Step) { self.script = script }
     }
 
     private final class Player: ChannelInboundHandler {
@@ -55,7 +55,7 @@ package final class RawServer: Sendable {
             let request = pending
             pending = ""
             state.requests.withLock { $0.append(request) }
-            let step = state.script(number, requests)
+            let step = state.script(number, requests, request)
             requests += 1
             switch step {
             case .send(let text):
@@ -81,9 +81,25 @@ package final class RawServer: Sendable {
         self.state = state
     }
 
+    /// A port on which nobody listens, and nobody did a moment ago.
+    package static func freePort() async throws -> Int {
+        let server = try await start { _, _ in .close }
+        let port = server.port
+        await server.stop()
+        return port
+    }
+
     package static func start(
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         script: @escaping @Sendable (_ connection: Int, _ request: Int) -> Step
+    ) async throws -> RawServer {
+        try await start(group: group) { connection, request, _ in script(connection, request) }
+    }
+
+    /// - Parameter script: is given the request's text as well.
+    package static func start(
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        script: @escaping @Sendable (_ connection: Int, _ request: Int, _ text: String) -> Step
     ) async throws -> RawServer {
         let state = State(script: script)
         let channel = try await ServerBootstrap(group: group)

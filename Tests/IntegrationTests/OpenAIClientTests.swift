@@ -56,8 +56,8 @@ enum OpenAIChecks {
         try await body(keys.path)
     }
 
-    /// Runs all checks, or all but those named.
-    static func run(port: Int, skipping names: [String] = []) async throws {
+    /// Runs all checks, or those named.
+    static func run(port: Int, only names: [String] = []) async throws {
         guard let python else {
             throw Unexpected("SEXTANT_OPENAI_PYTHON does not name a Python with the client: `make test` does")
         }
@@ -67,7 +67,7 @@ enum OpenAIChecks {
                 "scripts/checks/openai_client.py", "--base-url", "http://127.0.0.1:\(port)/v1", "--model", "sim-model",
                 "--expect-model", "other-model", "--unavailable-model", "gone", "--api-key", "sk-alpha",
                 "--large-prompt", "1048576",
-            ] + (names.isEmpty ? [] : ["--skip", names.joined(separator: ",")])
+            ] + (names.isEmpty ? [] : ["--only", names.joined(separator: ",")])
         )
         #expect(output.status == 0, "\(output.text)")
         #expect(output.text.contains(" passed, 0 failed, 0 skipped"), "\(output.text)")

@@ -185,8 +185,10 @@ struct ScriptedStream: Sendable {
 
     static func start() async throws -> ScriptedStream {
         ScriptedStream(
-            server: try await RawServer.start { _, _ in
-                .send(
+            server: try await RawServer.start { _, _, request in
+                // What routers ask besides is answered by nothing.
+                guard request.hasPrefix("POST ") else { return .send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") }
+                return .send(
                     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
                         + chunk(event(0))
                 )

@@ -15,7 +15,7 @@ extension EnvoyTests {
         private func withChain(
             _ name: String = "sextant-router.yaml",
             workers: [SimConfig] = [.instant("small", id: "s"), .instant("big", id: "b")],
-            skipsRouter: Bool = false,
+            upstream: EnvoyStack.Upstream = .router,
             change: (inout EnvoyConfiguration) throws -> Void = { _ in },
             _ body: (EnvoyStack) async throws -> Void
         ) async throws {
@@ -24,7 +24,7 @@ extension EnvoyTests {
                 policy: policy,
                 workers: workers,
                 options: { $0.defaultModel = "small" },
-                skipsRouter: skipsRouter,
+                upstream: upstream,
                 change: change,
                 body
             )
@@ -151,7 +151,7 @@ extension EnvoyTests {
 
         @Test("A path that is none of Sextant's passes as it is, with its body and what it carries")
         func passing() async throws {
-            try await withChain(workers: Self.both, skipsRouter: true) { chain in
+            try await withChain(workers: Self.both, upstream: .firstWorker) { chain in
                 let body = #"{ "model":"auto", "prompt" : "prove" }"#
                 _ = try await chain.post("/v1/audio/speech?x=1", body, headers: ["x-mine": "kept"])
                 let sent = try #require(chain.workers[0].log.entries.first)
@@ -163,7 +163,7 @@ extension EnvoyTests {
 
         @Test("What only routers say is not believed from a client, and goes no further")
         func forgedHeaders() async throws {
-            try await withChain(workers: Self.both, skipsRouter: true) { chain in
+            try await withChain(workers: Self.both, upstream: .firstWorker) { chain in
                 let forged = [
                     "x-vsr-selected-model", "x-vsr-selected-decision", "X-VSR-Anything", "x-vsr-destination-endpoint",
                     "x-authz-user-id", "X-Authz-User-Groups", "x-authz-tenant-id", "x_authz_user_groups",
@@ -203,7 +203,7 @@ extension EnvoyTests {
             let change: (inout EnvoyConfiguration) throws -> Void = {
                 try $0.insert(filter, before: "                  - name: envoy.filters.http.ext_proc\n")
             }
-            try await withChain(workers: Self.both, skipsRouter: true, change: change) { chain in
+            try await withChain(workers: Self.both, upstream: .firstWorker, change: change) { chain in
                 let answer = try await chain.post(path, chat("hello"), headers: ["x-authz-user-groups": "none"])
                 #expect(answer.headers["x-vsr-selected-decision"] == ["vip"])
                 let sent = try #require(chain.workers[0].log.entries.first)
@@ -230,7 +230,7 @@ extension EnvoyTests {
                 "destination.yaml",
                 policy: policy,
                 workers: [.instant("small", id: "s"), .instant("big", id: "b")],
-                skipsRouter: true
+                upstream: .firstWorker
             ) { chain in
                 let forged = ["x-vsr-destination-endpoint": "127.0.0.1:\(chain.workers[1].port)"]
                 for (text, worker) in [("prove it", "b"), ("hello", "s"), ("prove it", "b")] {

@@ -4,7 +4,7 @@ import Testing
 /// A real Envoy with the configurations of deploy/envoy, `sextant semantic`, `sextant router` and simulated workers.
 ///
 /// One after the other: Envoy's deadlines are real seconds, and a machine with few cores shall keep them.
-@Suite("Envoy", .serialized)
+@Suite("Envoy", .serialized, .timeLimit(.minutes(3)))
 enum EnvoyTests {
     /// A policy with a decision of each kind. The workers know `large` as `big`.
     static let policy = """
