@@ -37,6 +37,10 @@ package final class RunningProgram: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output.path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // A program that held a test's sockets would keep ports open on which nobody answers.
+        guard Self.closeFrom(&actions, 3) == 0 else {
+            throw StartError(program: program, reason: "the C library cannot close files for it")
+        }
         // Threads of pools block most signals, and a program inherits that from the thread that starts it.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -53,6 +57,14 @@ package final class RunningProgram: Sendable {
         let failure = posix_spawn(&id, program, &actions, &attributes, &words, environ)
         guard failure == 0 else { throw StartError(program: program, reason: String(cString: strerror(failure))) }
         self.id = id
+    }
+
+    /// `posix_spawn_file_actions_addclosefrom_np` of glibc 2.34 and later, which Swift's module of glibc does not show.
+    private static func closeFrom(_ actions: inout posix_spawn_file_actions_t, _ first: Int32) -> Int32 {
+        typealias Function =
+            @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return -1 }
+        return unsafeBitCast(symbol, to: Function.self)(&actions, first)
     }
 
     package var isRunning: Bool { ended == nil }
