@@ -1,0 +1,42 @@
+/// What is known of a kind of span before any has happened. Every module declares its own; the reference page lists them.
+package struct SpanDefinition: Hashable, Sendable {
+    package enum Kind: String, Sendable {
+        case `internal`
+        /// Answers a request of another process.
+        case server
+        /// Waits for an answer of another process.
+        case client
+    }
+
+    package let name: String
+    package let kind: Kind
+    package let help: String
+    /// What it may say, for the reference page.
+    package let attributes: [SpanAttribute]
+
+    package init(_ name: String, _ kind: Kind = .internal, _ help: String, attributes: [SpanAttribute] = []) {
+        self.name = name
+        self.kind = kind
+        self.help = help
+        self.attributes = attributes
+    }
+}
+
+/// The name of a fact that spans may state. Values never hold what a request says.
+package struct SpanAttribute: Hashable, Sendable {
+    package let name: String
+    package let help: String
+
+    package init(_ name: String, _ help: String) {
+        self.name = name
+        self.help = help
+    }
+
+    package enum Value: Hashable, Sendable {
+        case text(String)
+        case number(Int)
+        case decimal(Double)
+        case flag(Bool)
+        case texts([String])
+    }
+}
