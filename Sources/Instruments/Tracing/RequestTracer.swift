@@ -9,47 +9,52 @@ package protocol TraceSink: Sendable {
 package final class RequestTracer: Sendable {
     private let sampler: Sampler
     private let sink: any TraceSink
-    private let seed: UInt64
+    private let seeds: (high: UInt64, low: UInt64, span: UInt64)
     private let counter = Atomic<UInt64>(0)
 
     package init(sampler: Sampler, sink: any TraceSink, using random: inout some RandomNumberGenerator) {
         self.sampler = sampler
         self.sink = sink
-        seed = random.next()
+        seeds = (random.next(), random.next(), random.next())
     }
 
-    /// Begins what this process does for a request; nil when nothing can come of it, which is decided without a clock
-    /// and without memory.
+    /// Begins what this process does for a request; nil when nothing can come of it, which is decided without memory.
     ///
     /// - Parameter parent: what the sender said of the trace.
     package func begin(_ definition: SpanDefinition, parent: TraceContext?) -> Trace? {
-        let id = parent?.traceID ?? traceID()
+        // One number for each trace gives all its ids: unlike those of the process's other traces, and by the seeds, with
+        // all but certainty, unlike any other's.
+        let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
+        let id = parent?.traceID ?? traceID(number)
         let isSampled = sampler.samples(id, parent: parent)
         guard isSampled || sampler.keepsByOutcome else { return nil }
-        return Trace(id: id, isSampled: isSampled, parent: parent, definition: definition, tracer: self)
+        return Trace(
+            id: id,
+            isSampled: isSampled,
+            parent: parent,
+            definition: definition,
+            spanSeed: SplitMix64.mixed(seeds.span, step: number),
+            tracer: self
+        )
     }
 
-    func finish(_ trace: Trace.Finished, isSampled: Bool) {
-        guard isSampled || sampler.keeps(trace) else { return }
+    func finish(_ trace: Trace.Finished) {
+        guard trace.isSampled || sampler.keeps(trace) else { return }
         sink.record(trace)
     }
 
-    /// Unique within the process, and by the seed with all but certainty beyond: a counter mixed by SplitMix64
-    /// (Steele et al., 2014), without a system call.
-    func spanID() -> SpanID {
-        while true {
-            if let id = SpanID(next()) { return id }
-        }
+    private func traceID(_ number: UInt64) -> TraceID {
+        let high = SplitMix64.mixed(seeds.high, step: number)
+        let low = SplitMix64.mixed(seeds.low, step: number)
+        return TraceID(high: high, low: low) ?? .fallback
     }
+}
 
-    private func traceID() -> TraceID {
-        while true {
-            if let id = TraceID(high: next(), low: next()) { return id }
-        }
-    }
-
-    private func next() -> UInt64 {
-        var mixed = seed &+ counter.wrappingAdd(1, ordering: .relaxed).newValue &* 0x9E37_79B9_7F4A_7C15
+/// Numbers without a system call, from a seed: Steele, Lea and Flood, "Fast splittable pseudorandom number generators"
+/// (OOPSLA 2014). For one seed, different steps give different numbers.
+enum SplitMix64 {
+    static func mixed(_ seed: UInt64, step: UInt64) -> UInt64 {
+        var mixed = seed &+ step &* 0x9E37_79B9_7F4A_7C15
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
         return mixed ^ (mixed >> 31)

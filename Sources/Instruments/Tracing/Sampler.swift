@@ -1,21 +1,15 @@
 import Synchronization
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
 /// Which traces are kept: chosen at their beginning, or for what came of them.
 package final class Sampler: Sendable {
     /// How a trace is chosen at its beginning.
     package enum Choice: Sendable, Equatable {
         case always
         case never
-        /// This share of all traces, by their ids: every process with the same share chooses the same ones
-        /// (OpenTelemetry's TraceIdRatioBased).
+        /// This share of all traces, by their ids: every process with the same share chooses the same ones, and one with
+        /// a larger share those and more (OpenTelemetry's TraceIdRatioBased).
         case ratio(Double)
-        /// At most so many in a second.
+        /// So many in a second, at most one second's worth at once.
         case perSecond(Double)
     }
 
@@ -25,7 +19,10 @@ package final class Sampler: Sendable {
     private let keepsErrors: Bool
     /// Traces that take longer than so many nanoseconds are kept; 0 keeps none for that.
     private let slowNanoseconds: UInt64
+    /// For `ratio`: ids whose fraction of 63 bits is below are chosen.
+    private let threshold: UInt64
     private let bucket: Mutex<Bucket>
+    private let clock: @Sendable () -> UInt64
 
     /// What may be chosen at the moment: fills up with time, to at most one second's worth.
     private struct Bucket: Sendable {
@@ -37,17 +34,22 @@ package final class Sampler: Sendable {
     ///   - followsParent: whether the sender's choice holds where there is one.
     ///   - keepsErrors: whether traces with a failed span are kept, chosen or not.
     ///   - slowerThan: traces that take longer are kept, chosen or not.
+    ///   - clock: nanoseconds that only grow.
     package init(
         _ choice: Choice,
         followsParent: Bool = true,
         keepsErrors: Bool = false,
-        slowerThan: Duration? = nil
+        slowerThan: Duration? = nil,
+        clock: @escaping @Sendable () -> UInt64 = { TraceClock.monotonic }
     ) {
         self.choice = choice
         self.followsParent = followsParent
         self.keepsErrors = keepsErrors
         slowNanoseconds = slowerThan.map { UInt64(max(1, $0 / .nanoseconds(1))) } ?? 0
-        bucket = Mutex(Bucket(tokens: 1, filled: Self.now))
+        self.clock = clock
+        // Not a number fails both comparisons and chooses nothing.
+        threshold = if case .ratio(let share) = choice, share > 0 { UInt64(min(share, 1) * 0x1p63) } else { 0 }
+        bucket = Mutex(Bucket(tokens: 1, filled: clock()))
     }
 
     /// Whether a trace may be kept that was not chosen at its beginning: all are recorded then.
@@ -58,9 +60,10 @@ package final class Sampler: Sendable {
         switch choice {
         case .always: return true
         case .never: return false
-        case .ratio(let share):
-            // The lower 63 bits as a fraction: OpenTelemetry's way, so that processes agree.
-            return Double(id.low & (1 << 63 - 1)) < share * 0x1p63
+        case .ratio:
+            // The lower half's upper 63 bits as a fraction: the way of OpenTelemetry's Go and Python SDKs, with which
+            // upstream's routers and vLLM choose.
+            return id.low >> 1 < threshold
         case .perSecond(let rate): return take(rate)
         }
     }
@@ -72,20 +75,17 @@ package final class Sampler: Sendable {
     }
 
     private func take(_ rate: Double) -> Bool {
-        let now = Self.now
+        guard rate > 0 else { return false }
+        let now = clock()
         return bucket.withLock { bucket in
-            let seconds = Double(now &- bucket.filled) / 1e9
-            bucket.tokens = min(max(1, rate), bucket.tokens + seconds * rate)
-            bucket.filled = now
+            // Whoever read the clock first may come second.
+            if now > bucket.filled {
+                bucket.tokens = min(max(1, rate), bucket.tokens + Double(now - bucket.filled) / 1e9 * rate)
+                bucket.filled = now
+            }
             guard bucket.tokens >= 1 else { return false }
             bucket.tokens -= 1
             return true
         }
-    }
-
-    private static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 }

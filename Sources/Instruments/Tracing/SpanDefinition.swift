@@ -1,5 +1,7 @@
 /// What is known of a kind of span before any has happened. Every module declares its own; the reference page lists them.
-package struct SpanDefinition: Hashable, Sendable {
+///
+/// A class, so that a span holds one pointer to it.
+package final class SpanDefinition: Sendable {
     package enum Kind: String, Sendable {
         case `internal`
         /// Answers a request of another process.
@@ -14,7 +16,7 @@ package struct SpanDefinition: Hashable, Sendable {
     /// What it may say, for the reference page.
     package let attributes: [SpanAttribute]
 
-    package init(_ name: String, _ kind: Kind = .internal, _ help: String, attributes: [SpanAttribute] = []) {
+    package init(_ name: String, _ kind: Kind, _ help: String, attributes: [SpanAttribute] = []) {
         self.name = name
         self.kind = kind
         self.help = help
@@ -23,7 +25,9 @@ package struct SpanDefinition: Hashable, Sendable {
 }
 
 /// The name of a fact that spans may state. Values never hold what a request says.
-package struct SpanAttribute: Hashable, Sendable {
+///
+/// A class, so that a statement holds one pointer to it.
+package final class SpanAttribute: Sendable {
     package let name: String
     package let help: String
 

@@ -1,20 +1,17 @@
 import Synchronization
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
 /// What one process does for one request, as spans in a tree. Recorded in memory, handed on as a whole at the end.
 ///
-/// Safe from any thread; a lock that nobody else holds costs about as much as the clock that each span reads twice.
+/// Safe from any thread. What a span costs is mostly its two readings of the clock: definitions are held by pointer, ids
+/// are computed, and all statements of a trace are in one array.
 package final class Trace: Sendable {
     /// A span of this trace. The first is the root: what this process does for the request, from its arrival on.
     package struct Span: Hashable, Sendable {
         let index: Int
 
         package static let root = Span(index: 0)
+        /// Stands for a span that there was no room for.
+        static let dropped = Span(index: -1)
     }
 
     /// One span as it was recorded.
@@ -25,11 +22,22 @@ package final class Trace: Sendable {
         package let parent: SpanID?
         /// Nanoseconds since 1970.
         package let start: UInt64
-        /// 0 while it lasts.
+        /// Nanoseconds since 1970; 0 while it lasts.
         package fileprivate(set) var end: UInt64 = 0
-        package fileprivate(set) var attributes: [(key: SpanAttribute, value: SpanAttribute.Value)] = []
         /// A short word for what went wrong, such as an error's code; nil when nothing did.
         package fileprivate(set) var failure: String?
+        /// How many statements were made of it.
+        fileprivate var statements: UInt32 = 0
+
+        /// How many statements there was no room for.
+        package var droppedAttributes: Int { max(0, Int(statements) - Trace.mostAttributes) }
+    }
+
+    /// A fact of a span.
+    package struct Statement: Sendable {
+        fileprivate let span: Int
+        package let key: SpanAttribute
+        package let value: SpanAttribute.Value
     }
 
     /// A trace that is over.
@@ -37,15 +45,34 @@ package final class Trace: Sendable {
         package let id: TraceID
         /// The sender's `tracestate`.
         package let state: String
+        /// Whether it was chosen at its beginning, and the next processes were told so.
+        package let isSampled: Bool
         /// The root first, the others in the order of their beginnings.
         package let spans: [Record]
+        /// What was stated, in that order, of all spans together.
+        package let statements: [Statement]
         /// How many spans there was no room for.
         package let droppedSpans: Int
+
+        /// What was stated of each span. What was stated twice has the last value.
+        package var attributes: [[Statement]] {
+            var attributes = [[Statement]](repeating: [], count: spans.count)
+            for statement in statements {
+                let index = attributes[statement.span].firstIndex { $0.key === statement.key }
+                if let index {
+                    attributes[statement.span][index] = statement
+                } else {
+                    attributes[statement.span].append(statement)
+                }
+            }
+            return attributes
+        }
     }
 
     /// 128: more than any request should need; one that retries for ever must not fill the memory.
-    static let mostSpans = 128
-    static let mostAttributes = 32
+    package static let mostSpans = 128
+    /// 32 statements of a span, a quarter of OpenTelemetry's default.
+    package static let mostAttributes = 32
 
     package let id: TraceID
     /// Whether it was chosen at its beginning. One that was not may still be kept for what came of it.
@@ -53,27 +80,72 @@ package final class Trace: Sendable {
     private let parentState: String
     private let tracer: RequestTracer
     private let wallOffset: UInt64
+    /// What the spans' ids are computed from.
+    private let spanSeed: UInt64
     private let state: Mutex<State>
 
     private struct State: Sendable {
         var spans: [Record] = []
+        var statements: [Statement] = []
         var droppedSpans = 0
         var isFinished = false
+
+        func isRecording(_ span: Span) -> Bool {
+            span.index >= 0 && span.index < spans.count && !isFinished
+        }
+
+        mutating func begin(_ definition: SpanDefinition, in parent: Span, at now: UInt64, seed: UInt64) -> Span {
+            let index = spans.count
+            guard index < Trace.mostSpans, !isFinished else {
+                droppedSpans += 1
+                return .dropped
+            }
+            let above = parent.index >= 0 && parent.index < index ? parent.index : 0
+            let id = Trace.spanID(index, seed: seed)
+            spans.append(Record(definition: definition, id: id, parent: spans[above].id, start: now))
+            return Span(index: index)
+        }
+
+        mutating func end(_ span: Span, at now: UInt64) {
+            guard isRecording(span), spans[span.index].end == 0 else { return }
+            spans[span.index].end = now
+        }
     }
 
-    init(id: TraceID, isSampled: Bool, parent: TraceContext?, definition: SpanDefinition, tracer: RequestTracer) {
+    init(
+        id: TraceID,
+        isSampled: Bool,
+        parent: TraceContext?,
+        definition: SpanDefinition,
+        spanSeed: UInt64,
+        tracer: RequestTracer
+    ) {
         self.id = id
         self.isSampled = isSampled
         self.tracer = tracer
+        self.spanSeed = spanSeed
         parentState = parent?.state ?? ""
-        let now = Self.monotonicNanoseconds
-        wallOffset = Self.wallNanoseconds &- now
-        var spans: [Record] = []
-        spans.reserveCapacity(12)
-        spans.append(
-            Record(definition: definition, id: tracer.spanID(), parent: parent?.spanID, start: now &+ wallOffset)
+        wallOffset = TraceClock.wallOffset
+        let now = TraceClock.monotonic
+        var state = State()
+        state.spans.reserveCapacity(Self.usualSpans)
+        state.spans.append(
+            Record(
+                definition: definition,
+                id: Self.spanID(0, seed: spanSeed),
+                parent: parent?.spanID,
+                start: now &+ wallOffset
+            )
         )
-        state = Mutex(State(spans: spans))
+        self.state = Mutex(state)
+    }
+
+    /// 12: room for a request's usual spans without growing.
+    private static let usualSpans = 12
+
+    /// The id of the `index`th span: unlike all others of the trace, since SplitMix64 is one to one.
+    private static func spanID(_ index: Int, seed: UInt64) -> SpanID {
+        SpanID(SplitMix64.mixed(seed, step: UInt64(index))) ?? .fallback
     }
 
     // MARK: Recording
@@ -82,59 +154,63 @@ package final class Trace: Sendable {
     /// is dropped.
     package func begin(_ definition: SpanDefinition, in parent: Span = .root) -> Span {
         let now = now
+        return state.withLock { $0.begin(definition, in: parent, at: now, seed: spanSeed) }
+    }
+
+    /// Ends a span and begins the next at the same instant, which spares a reading of the clock.
+    package func begin(_ definition: SpanDefinition, after span: Span, in parent: Span = .root) -> Span {
+        let now = now
         return state.withLock { state in
-            guard state.spans.count < Self.mostSpans, !state.isFinished else {
-                state.droppedSpans += 1
-                return Span(index: -1)
-            }
-            let above = state.spans.indices.contains(parent.index) ? parent.index : 0
-            state.spans.append(
-                Record(definition: definition, id: tracer.spanID(), parent: state.spans[above].id, start: now)
-            )
-            return Span(index: state.spans.count - 1)
+            state.end(span, at: now)
+            return state.begin(definition, in: parent, at: now, seed: spanSeed)
         }
     }
 
     /// Ends a span; the first end counts.
     package func end(_ span: Span) {
         let now = now
-        update(span) { if $0.end == 0 { $0.end = now } }
+        state.withLock { $0.end(span, at: now) }
     }
 
     /// States a fact of a span.
     package func set(_ key: SpanAttribute, _ value: SpanAttribute.Value, on span: Span = .root) {
-        update(span) { record in
-            guard record.attributes.count < Self.mostAttributes else { return }
-            record.attributes.append((key, value))
+        state.withLock { state in
+            guard state.isRecording(span) else { return }
+            state.spans[span.index].statements += 1
+            guard state.spans[span.index].statements <= Self.mostAttributes else { return }
+            if state.statements.isEmpty { state.statements.reserveCapacity(Self.usualSpans) }
+            state.statements.append(Statement(span: span.index, key: key, value: value))
         }
     }
 
-    /// Says that a span failed, by a short word that names the kind of failure.
+    /// Says that a span failed, by a short word that names the kind of failure; the first word counts.
     package func fail(_ span: Span = .root, _ reason: String) {
-        update(span) { $0.failure = $0.failure ?? reason }
+        state.withLock { state in
+            guard state.isRecording(span), state.spans[span.index].failure == nil else { return }
+            state.spans[span.index].failure = reason
+        }
     }
 
     /// Runs `body` as a span.
-    package func span<Result>(_ definition: SpanDefinition, in parent: Span = .root, _ body: (Span) -> Result) -> Result
-    {
+    package func span<Result, Failure: Error>(
+        _ definition: SpanDefinition,
+        in parent: Span = .root,
+        _ body: (Span) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         let span = begin(definition, in: parent)
         defer { end(span) }
-        return body(span)
-    }
-
-    private func update(_ span: Span, _ change: (inout Record) -> Void) {
-        state.withLock { state in
-            guard state.spans.indices.contains(span.index), !state.isFinished else { return }
-            change(&state.spans[span.index])
-        }
+        return try body(span)
     }
 
     /// What the next process is told when it is asked as part of `span`.
     package func context(of span: Span = .root) -> TraceContext {
-        state.withLock { state in
-            let index = state.spans.indices.contains(span.index) ? span.index : 0
-            return TraceContext(traceID: id, spanID: state.spans[index].id, isSampled: isSampled, state: parentState)
-        }
+        // A span that was dropped speaks for the root.
+        TraceContext(
+            traceID: id,
+            spanID: Self.spanID(max(0, span.index), seed: spanSeed),
+            isSampled: isSampled,
+            state: parentState
+        )
     }
 
     /// Ends what has not ended and hands the trace on, if it is to be kept. Only the first call does anything.
@@ -144,22 +220,27 @@ package final class Trace: Sendable {
             guard !state.isFinished else { return nil }
             state.isFinished = true
             for index in state.spans.indices where state.spans[index].end == 0 { state.spans[index].end = now }
-            return Finished(id: id, state: parentState, spans: state.spans, droppedSpans: state.droppedSpans)
+            return Finished(
+                id: id,
+                state: parentState,
+                isSampled: isSampled,
+                spans: state.spans.taken(),
+                statements: state.statements.taken(),
+                droppedSpans: state.droppedSpans
+            )
         }
-        if let finished { tracer.finish(finished, isSampled: isSampled) }
+        if let finished { tracer.finish(finished) }
     }
 
-    // MARK: Clock
-
     /// Wall-clock time of the beginning, carried on by the monotonic clock: no span ends before it begins.
-    private var now: UInt64 { Self.monotonicNanoseconds &+ wallOffset }
+    private var now: UInt64 { TraceClock.monotonic &+ wallOffset }
+}
 
-    private static var monotonicNanoseconds: UInt64 { clock(CLOCK_MONOTONIC) }
-    private static var wallNanoseconds: UInt64 { clock(CLOCK_REALTIME) }
-
-    private static func clock(_ id: clockid_t) -> UInt64 {
-        var time = timespec()
-        clock_gettime(id, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+extension Array {
+    /// The elements, which are gone from here.
+    fileprivate mutating func taken() -> [Element] {
+        let elements = self
+        self = []
+        return elements
     }
 }
