@@ -20,8 +20,10 @@ package final class RequestTracer: Sendable {
 
     /// Begins what this process does for a request; nil when nothing can come of it, which is decided without memory.
     ///
-    /// - Parameter parent: what the sender said of the trace.
-    package func begin(_ definition: SpanDefinition, parent: TraceContext?) -> Trace? {
+    /// - Parameters:
+    ///   - parent: what the sender said of the trace.
+    ///   - detail: what the root's name says beyond the definition's; one of few.
+    package func begin(_ definition: SpanDefinition, parent: TraceContext?, detail: String? = nil) -> Trace? {
         // One number for each trace gives all its ids: unlike those of the process's other traces, and by the seeds, with
         // all but certainty, unlike any other's.
         let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
@@ -33,9 +35,18 @@ package final class RequestTracer: Sendable {
             isSampled: isSampled,
             parent: parent,
             definition: definition,
+            detail: detail,
             spanSeed: SplitMix64.mixed(seeds.span, step: number),
             tracer: self
         )
+    }
+
+    /// What the next process is told of a request that is not traced and came without a word about it: not to trace it
+    /// either.
+    package func untraced() -> TraceContext {
+        let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
+        let span = SpanID(SplitMix64.mixed(seeds.span, step: number)) ?? .fallback
+        return TraceContext(traceID: traceID(number), spanID: span, isSampled: false)
     }
 
     func finish(_ trace: Trace.Finished) {

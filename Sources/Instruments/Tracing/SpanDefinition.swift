@@ -22,6 +22,11 @@ package final class SpanDefinition: Sendable {
         self.help = help
         self.attributes = attributes
     }
+
+    /// A step within the process.
+    package convenience init(_ name: String, _ help: String, attributes: [SpanAttribute] = []) {
+        self.init(name, .internal, help, attributes: attributes)
+    }
 }
 
 /// The name of a fact that spans may state. Values never hold what a request says.

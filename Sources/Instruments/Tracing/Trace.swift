@@ -17,6 +17,8 @@ package final class Trace: Sendable {
     /// One span as it was recorded.
     package struct Record: Sendable {
         package let definition: SpanDefinition
+        /// What the name says beyond the definition's, such as the path; one of few.
+        package let detail: String?
         package let id: SpanID
         /// Of the span that it is part of; of the root, the sender's span, if there is one.
         package let parent: SpanID?
@@ -28,6 +30,9 @@ package final class Trace: Sendable {
         package fileprivate(set) var failure: String?
         /// How many statements were made of it.
         fileprivate var statements: UInt32 = 0
+
+        /// The span's whole name.
+        package var name: String { detail.map { "\(definition.name) \($0)" } ?? definition.name }
 
         /// How many statements there was no room for.
         package var droppedAttributes: Int { max(0, Int(statements) - Trace.mostAttributes) }
@@ -102,7 +107,7 @@ package final class Trace: Sendable {
             }
             let above = parent.index >= 0 && parent.index < index ? parent.index : 0
             let id = Trace.spanID(index, seed: seed)
-            spans.append(Record(definition: definition, id: id, parent: spans[above].id, start: now))
+            spans.append(Record(definition: definition, detail: nil, id: id, parent: spans[above].id, start: now))
             return Span(index: index)
         }
 
@@ -117,6 +122,7 @@ package final class Trace: Sendable {
         isSampled: Bool,
         parent: TraceContext?,
         definition: SpanDefinition,
+        detail: String?,
         spanSeed: UInt64,
         tracer: RequestTracer
     ) {
@@ -132,6 +138,7 @@ package final class Trace: Sendable {
         state.spans.append(
             Record(
                 definition: definition,
+                detail: detail,
                 id: Self.spanID(0, seed: spanSeed),
                 parent: parent?.spanID,
                 start: now &+ wallOffset
@@ -201,6 +208,9 @@ package final class Trace: Sendable {
         defer { end(span) }
         return try body(span)
     }
+
+    /// A span with the trace that it belongs to: what a stage is handed to record itself under.
+    package func at(_ span: Span) -> TracePoint { TracePoint(trace: self, span: span) }
 
     /// What the next process is told when it is asked as part of `span`.
     package func context(of span: Span = .root) -> TraceContext {

@@ -85,6 +85,41 @@ struct TraceTests {
         #expect(trace.context(of: upstream) == context)
     }
 
+    @Test("The root's name may say more than its definition's")
+    func detail() throws {
+        let trace = try #require(tracer().begin(Spans.request, parent: nil, detail: "/v1/models"))
+        trace.end(trace.begin(Spans.step))
+        trace.finish()
+        #expect(try only().spans.map(\.name) == ["request /v1/models", "step"])
+    }
+
+    @Test("A stage records itself under the point that it is handed")
+    func points() throws {
+        let trace = try trace()
+        let stage = TracePoint(trace: trace).begin(Spans.step)
+        let upstream = trace.at(stage.span).begin(Spans.upstream)
+        upstream.set(Spans.attempt, .number(1))
+        upstream.fail("refused")
+        upstream.end()
+        stage.end()
+        let context = upstream.context
+        trace.finish()
+        let finished = try only()
+        #expect(finished.spans[2].parent == finished.spans[1].id)
+        #expect(finished.spans.map(\.failure) == [nil, nil, "refused"])
+        #expect(finished.attributes[2].map(\.value) == [.number(1)])
+        #expect(context.spanID == finished.spans[2].id)
+    }
+
+    @Test("A request that is not traced has ids of its own, and is told not to be traced")
+    func untraced() throws {
+        let tracer = tracer(Sampler(.never))
+        let contexts = (0..<100).map { _ in tracer.untraced() }
+        #expect(Set(contexts.map(\.traceID)).count == 100)
+        #expect(Set(contexts.map(\.spanID)).count == 100)
+        #expect(contexts.allSatisfy { !$0.isSampled && $0.state.isEmpty })
+    }
+
     @Test("Facts and failures stay with their spans; what is said twice of a span has the last value")
     func statements() throws {
         let trace = try trace()

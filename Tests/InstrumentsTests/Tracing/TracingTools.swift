@@ -28,7 +28,7 @@ extension RequestTracer {
 
 enum Spans {
     static let request = SpanDefinition("request", .server, "A request.", attributes: [model, attempt])
-    static let step = SpanDefinition("step", .internal, "A step.")
+    static let step = SpanDefinition("step", "A step.")
     static let upstream = SpanDefinition("upstream", .client, "A question to a worker.")
     static let model = SpanAttribute("model", "The model.")
     static let attempt = SpanAttribute("attempt", "Which attempt it is.")
