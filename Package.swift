@@ -19,6 +19,7 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 /// Links the Swift runtime and Foundation into the executable. What modules that were compiled for shared libraries do not
@@ -53,6 +54,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         // Without its default traits it does not link all of Foundation.
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", exact: "1.7.3"),
     ],
     targets: [
         // Ground
@@ -64,11 +66,15 @@ let package = Package(
         .target(name: "CLanguageModel"),
         library("LanguageDetection", ["CLanguageModel"]),
         library("EnvoyAPI", [protobuf]),
+        library("OTLPAPI", [protobuf]),
         library("Credentials", [crypto, nioHTTP1]),
         // Deep parts
         library("Transport", [nioCore, nioPosix, nioSSL]),
         library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
-        library("GRPCTransport", ["Transport", nioCore, nioPosix, nioHTTP2, nioHPACK, nioSSL]),
+        library(
+            "GRPCTransport",
+            ["Transport", "Resilience", nioCore, nioPosix, nioTLS, nioHTTP2, nioHPACK, nioSSL]
+        ),
         // Domain
         library(
             "SemanticRouter",
@@ -94,7 +100,13 @@ let package = Package(
         ),
         library("SimWorker", ["OpenAIWire", "Instruments", "HTTPTransport", nioCore, nioHTTP1]),
         library("AdminAPI", ["OpenAIWire", "HTTPTransport", "Credentials", nioCore, nioHTTP1]),
-        library("Telemetry", ["Instruments", logging]),
+        library(
+            "Telemetry",
+            [
+                "Instruments", "ConfigKit", "Resilience", "OTLPAPI", "Transport", "HTTPTransport", "GRPCTransport",
+                logging, tracing, protobuf, nioCore, nioHTTP1,
+            ]
+        ),
         // Assembly
         library(
             "RouterApp",
@@ -135,12 +147,18 @@ let package = Package(
         tests("OpenAIWire", ["TestRandom", nioCore, nioHTTP1]),
         tests("Resilience", ["TestRandom"]),
         tests("ConfigKit", ["TestRandom"]),
-        tests("Instruments"),
-        tests("Telemetry", ["Instruments", logging]),
+        tests("Instruments", ["TestRandom"]),
+        tests(
+            "Telemetry",
+            [
+                "SemanticRouter", "Instruments", "ConfigKit", "Resilience", "OTLPAPI", "Transport", "HTTPTransport",
+                "GRPCTransport", "TestSupport", "TestRandom", logging, tracing, protobuf, nioCore, nioPosix, nioHTTP1,
+            ]
+        ),
         tests("HTTPTransport", ["TestSupport", "Transport", nioCore, nioPosix, nioHTTP1]),
         tests(
             "GRPCTransport",
-            ["TestSupport", "TestRandom", "Transport", nioCore, nioPosix, nioHTTP2, nioHPACK]
+            ["TestSupport", "TestRandom", "Transport", "Resilience", nioCore, nioPosix, nioHTTP2, nioHPACK]
         ),
         tests(
             "SimWorker",
