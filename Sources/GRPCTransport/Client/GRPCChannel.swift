@@ -28,8 +28,8 @@ package struct GRPCChannelSettings: Sendable {
     package init() {}
 }
 
-/// A gRPC server as its client sees it: unary calls over one HTTP/2 connection, which is opened when the first call comes
-/// and again when it has gone. For the control plane and stores; a call costs a few hops between threads.
+/// A gRPC server as its client sees it: unary calls over one HTTP/2 connection, which is opened when the first call
+/// comes and again when it has gone. For the control plane and stores; a call costs a few hops between threads.
 package final class GRPCChannel: Sendable {
     private let eventLoop: any EventLoop
     /// Made on the event loop by the first who needs it.
