@@ -24,8 +24,8 @@ package final class RequestTracer: Sendable {
     ///   - parent: what the sender said of the trace.
     ///   - detail: what the root's name says beyond the definition's; one of few.
     package func begin(_ definition: SpanDefinition, parent: TraceContext?, detail: String? = nil) -> Trace? {
-        // One number for each trace gives all its ids: unlike those of the process's other traces, and by the seeds, with
-        // all but certainty, unlike any other's.
+        // One number for each trace gives all its ids: unlike those of the process's other traces, and by the seeds,
+        // with all but certainty, unlike any other's.
         let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
         let id = parent?.traceID ?? traceID(number)
         let isSampled = sampler.samples(id, parent: parent)

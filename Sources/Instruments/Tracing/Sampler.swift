@@ -6,8 +6,8 @@ package final class Sampler: Sendable {
     package enum Choice: Sendable, Equatable {
         case always
         case never
-        /// This share of all traces, by their ids: every process with the same share chooses the same ones, and one with
-        /// a larger share those and more (OpenTelemetry's TraceIdRatioBased).
+        /// This share of all traces, by their ids: every process with the same share chooses the same ones, and one
+        /// with a larger share those and more (OpenTelemetry's TraceIdRatioBased).
         case ratio(Double)
         /// So many in a second, at most one second's worth at once.
         case perSecond(Double)

@@ -1,4 +1,5 @@
-/// What is known of a kind of span before any has happened. Every module declares its own; the reference page lists them.
+/// What is known of a kind of span before any has happened. Every module declares its own; the reference page lists
+/// them.
 ///
 /// A class, so that a span holds one pointer to it.
 package final class SpanDefinition: Sendable {

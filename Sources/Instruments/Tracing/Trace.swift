@@ -2,8 +2,8 @@ import Synchronization
 
 /// What one process does for one request, as spans in a tree. Recorded in memory, handed on as a whole at the end.
 ///
-/// Safe from any thread. What a span costs is mostly its two readings of the clock: definitions are held by pointer, ids
-/// are computed, and all statements of a trace are in one array.
+/// Safe from any thread. What a span costs is mostly its two readings of the clock: definitions are held by pointer,
+/// ids are computed, and all statements of a trace are in one array.
 package final class Trace: Sendable {
     /// A span of this trace. The first is the root: what this process does for the request, from its arrival on.
     package struct Span: Hashable, Sendable {
@@ -16,7 +16,7 @@ package final class Trace: Sendable {
 
     /// One span as it was recorded.
     package struct Record: Sendable {
-        package let definition: SpanDefinition
+        package fileprivate(set) var definition: SpanDefinition
         /// What the name says beyond the definition's, such as the path; one of few.
         package let detail: String?
         package let id: SpanID
@@ -195,6 +195,14 @@ package final class Trace: Sendable {
         state.withLock { state in
             guard state.isRecording(span), state.spans[span.index].failure == nil else { return }
             state.spans[span.index].failure = reason
+        }
+    }
+
+    /// Gives a span another name and kind.
+    package func rename(_ span: Span, _ definition: SpanDefinition) {
+        state.withLock { state in
+            guard state.isRecording(span) else { return }
+            state.spans[span.index].definition = definition
         }
     }
 

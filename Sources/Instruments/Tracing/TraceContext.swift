@@ -135,8 +135,8 @@ package struct TraceContext: Hashable, Sendable {
     /// The specification's bound.
     private static let mostMembers = 32
 
-    /// The state as it is passed on: of one that is too long the first members that fit, as the newest come first; of one
-    /// that is no header's value, nothing.
+    /// The state as it is passed on: of one that is too long the first members that fit, as the newest come first; of
+    /// one that is no header's value, nothing.
     private static func passedOn(_ state: String) -> String {
         let bytes = state.utf8
         guard bytes.allSatisfy({ (0x20...0x7E).contains($0) || $0 == 0x09 }) else { return "" }
