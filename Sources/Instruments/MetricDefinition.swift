@@ -102,6 +102,19 @@ package struct MetricDefinition: Hashable, Sendable {
 }
 
 extension MetricDefinition {
+    /// The name of the family in OpenMetrics, where `_total` belongs to a counter's sample only.
+    var familyName: String {
+        kind == .counter ? String(name.dropLast("_total".count)) : name
+    }
+
+    /// The unit that the family's name ends in, or nil.
+    var unit: String? {
+        Self.units.first { familyName.hasSuffix("_" + $0) }
+    }
+
+    /// Prometheus's base units that we use (https://prometheus.io/docs/practices/naming/#base-units).
+    private static let units = ["seconds", "bytes", "ratio"]
+
     /// 5 ms to 10 s, the bounds of Prometheus's own client libraries for request latency.
     package static let latencyBuckets: [Double] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 }

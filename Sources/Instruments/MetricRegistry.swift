@@ -11,6 +11,7 @@ package final class MetricRegistry: Sendable {
         case histogram(HistogramFamily)
         /// Read anew at every scrape.
         case sampled(MetricDefinition, @Sendable () -> Double)
+        case collected(MetricDefinition, @Sendable () -> [Sample])
 
         var definition: MetricDefinition {
             switch self {
@@ -18,7 +19,19 @@ package final class MetricRegistry: Sendable {
             case .gauge(let family): family.definition
             case .histogram(let family): family.definition
             case .sampled(let definition, _): definition
+            case .collected(let definition, _): definition
             }
+        }
+    }
+
+    /// One series at one moment.
+    package struct Sample: Hashable, Sendable {
+        package let labels: [String]
+        package let value: Double
+
+        package init(labels: [String], value: Double) {
+            self.labels = labels
+            self.value = value
         }
     }
 
@@ -82,6 +95,27 @@ package final class MetricRegistry: Sendable {
         }
     }
 
+    /// A counter or gauge all of whose series `read` gives at every scrape; a second `read` replaces the first. For what
+    /// has series at some times only. `read` gives each label set once, and at most `seriesLimit` of them.
+    ///
+    /// `read` runs on the scraping thread: it must not block.
+    package func collect(_ definition: MetricDefinition, read: @escaping @Sendable () -> [Sample]) {
+        precondition(definition.kind != .histogram, "\(definition.name) cannot be collected")
+        state.withLock { state in
+            if let old = state.families[definition.name] {
+                guard case .collected(definition, _) = old else {
+                    preconditionFailure("\(definition.name) is defined twice, differently")
+                }
+            }
+            state.families[definition.name] = .collected(definition, read)
+        }
+    }
+
+    /// What has been asked for or is sampled so far, ordered by name.
+    package var definitions: [MetricDefinition] {
+        state.withLock { $0.families.values.map(\.definition) }.sorted { $0.name < $1.name }
+    }
+
     /// Runs `update` before every scrape, to set gauges that are cheaper to compute then than to keep up to date.
     ///
     /// `update` runs on the scraping thread: it must not block.
@@ -125,6 +159,7 @@ extension MetricRegistry {
         case .gauge(let family): return family.recorder(of: values)?.value
         case .histogram(let family): return (family.recorder(of: values)?.snapshot.count).map(Double.init)
         case .sampled(_, let read): return read()
+        case .collected(_, let read): return read().first { $0.labels == values }?.value
         }
     }
 

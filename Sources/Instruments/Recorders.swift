@@ -9,6 +9,7 @@ private let recorderStripes = 8
 /// - Complexity: one relaxed atomic addition per record, on a cache line that few threads share.
 package final class Counter: Sendable {
     private let cells = AtomicCells(width: 2, stripes: recorderStripes)
+    private let exemplars = AtomicLazyReference<ExemplarSlots>()
     private static let whole = 0
     private static let fraction = 1
 
@@ -16,6 +17,14 @@ package final class Counter: Sendable {
 
     package func increment() {
         cells.add(1 as UInt64, at: Self.whole)
+    }
+
+    /// - Parameter exemplar: the trace of what is counted, kept as an example.
+    package func increment(exemplar: TraceID?) {
+        increment()
+        guard let exemplar else { return }
+        let slots = exemplars.load() ?? exemplars.storeIfNil(ExemplarSlots(count: 1))
+        slots.put(exemplar, value: 1, at: 0)
     }
 
     /// - Precondition: `amount` is not negative.
@@ -35,6 +44,8 @@ package final class Counter: Sendable {
     package var value: Double {
         Double(cells.sum(at: Self.whole)) + cells.doubleSum(at: Self.fraction)
     }
+
+    package var exemplar: Exemplar? { exemplars.load()?.exemplar(at: 0) }
 }
 
 /// A value that goes up and down.
@@ -75,6 +86,8 @@ package final class Histogram: Sendable {
     /// The upper bounds of the buckets, ascending; a last bucket without a bound follows.
     package let bounds: [Double]
     private let cells: AtomicCells
+    /// Made with the first exemplar: most histograms have none.
+    private let exemplars = AtomicLazyReference<ExemplarSlots>()
 
     /// - Precondition: `bounds` ascend; `MetricDefinition` has seen to that.
     package init(bounds: [Double]) {
@@ -83,16 +96,23 @@ package final class Histogram: Sendable {
         cells = AtomicCells(width: bounds.count + 2, stripes: recorderStripes)
     }
 
-    package func record(_ value: Double) {
-        cells.add(1 as UInt64, at: 1 + bucket(of: value))
+    /// - Parameter exemplar: the trace of what is recorded, kept as an example of its bucket.
+    package func record(_ value: Double, exemplar: TraceID? = nil) {
+        let bucket = bucket(of: value)
+        cells.add(1 as UInt64, at: 1 + bucket)
         cells.add(value, at: 0)
+        guard let exemplar else { return }
+        let slots = exemplars.load() ?? exemplars.storeIfNil(ExemplarSlots(count: bounds.count + 1))
+        slots.put(exemplar, value: value, at: bucket)
     }
 
     /// Records in seconds, the unit that Prometheus asks for.
-    package func record(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        record(Double(seconds) + Double(attoseconds) * 1e-18)
+    package func record(_ duration: Duration, exemplar: TraceID? = nil) {
+        record(duration.inSeconds, exemplar: exemplar)
     }
+
+    /// The latest example of bucket `index`, or nil if there is none.
+    package func exemplar(ofBucket index: Int) -> Exemplar? { exemplars.load()?.exemplar(at: index) }
 
     /// The counts and the sum. Records that run at the same time may be in the one and not yet in the other.
     package var snapshot: HistogramSnapshot {
@@ -130,5 +150,13 @@ package struct HistogramSnapshot: Hashable, Sendable {
 
     package var count: Int {
         counts.reduce(0, +)
+    }
+}
+
+extension Duration {
+    /// In seconds, the unit of Prometheus.
+    var inSeconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
     }
 }

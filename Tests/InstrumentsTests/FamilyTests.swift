@@ -1,4 +1,5 @@
 import Instruments
+import TestRandom
 import Testing
 
 @Suite struct FamilyTests {
@@ -63,5 +64,47 @@ import Testing
         }
         let values = (0..<10).map { registry.value(of: "hits_total", labels: ["i": "\($0)"]) }
         #expect(values == Array(repeating: 400, count: 10))
+    }
+
+    @Test("Any number of labels, of any length, in any script, tells series apart by their bytes", arguments: 0...5)
+    func manyLabels(count: Int) {
+        let names = (0..<count).map { "label\($0)" }
+        let family = registry.counters(.counter("hits", "Hits.", labels: names, seriesLimit: 10_000))
+        // Long and short, one the start of another, and two spellings of one letter.
+        let texts = ["", "a", "ab", "abcdefgh", "abcdefghi", "meta-llama/Llama-3.1-8B", "\u{E9}", "e\u{301}", "模型"]
+        var random = SeededRandom.fromEnvironment()
+        var sets: [[String]] = [[]]
+        for _ in 0..<count {
+            sets = sets.flatMap { set in texts.shuffled(using: &random).prefix(4).map { set + [$0] } }
+        }
+        for set in sets { family.with(set).increment() }
+        for set in sets { family.with(set).increment() }
+        #expect(family.snapshot.count == sets.count)
+        #expect(family.snapshot.allSatisfy { $0.recorder.value == 2 })
+        #expect(
+            Set(family.snapshot.map(\.labels).map { $0.map { Array($0.utf8) } })
+                == Set(sets.map { $0.map { Array($0.utf8) } })
+        )
+    }
+
+    @Test("A series that is removed while others look it up is found by nobody afterwards", .timeLimit(.minutes(1)))
+    func concurrentRemoval() async {
+        let family = registry.counters(.counter("hits", "Hits.", labels: ["worker"]))
+        await withTaskGroup(of: Void.self) { group in
+            for index in 0..<8 {
+                group.addTask {
+                    for _ in 0..<2_000 {
+                        if index == 0 { family.remove("w") } else { family.with("w").increment() }
+                    }
+                }
+            }
+        }
+        let last = family.with("w")
+        family.remove("w")
+        let counters = await withTaskGroup(of: Counter.self) { group in
+            for _ in 0..<8 { group.addTask { family.with("w") } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(counters.allSatisfy { $0 !== last && $0 === counters.first })
     }
 }

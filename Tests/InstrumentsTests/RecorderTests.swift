@@ -69,4 +69,31 @@ import Testing
         #expect(histogram.snapshot.counts == [0, 1, 0])
         #expect(abs(histogram.snapshot.sum - 0.0015) < 1e-12)
     }
+
+    @Test("A bucket keeps the exemplar that fell into it, as a whole, under eight writers")
+    func exemplars() async throws {
+        let histogram = Histogram(bounds: [10, 20])
+        await concurrently { index in
+            // Value, and both halves of the trace, say who wrote.
+            let id = UInt64(index + 1)
+            histogram.record(Double(id), exemplar: TraceID(high: id, low: id << 32))
+            histogram.record(100)
+        }
+        let exemplar = try #require(histogram.exemplar(ofBucket: 0))
+        #expect(exemplar.value == Double(exemplar.trace.high))
+        #expect(exemplar.trace.low == exemplar.trace.high << 32)
+        #expect(histogram.exemplar(ofBucket: 1) == nil)
+        #expect(histogram.exemplar(ofBucket: 2) == nil)
+        #expect(histogram.snapshot.counts == [Self.threads * Self.rounds, 0, Self.threads * Self.rounds])
+    }
+
+    @Test("A counter's exemplar is the trace of what it counted")
+    func counterExemplar() throws {
+        let counter = Counter()
+        counter.increment(exemplar: nil)
+        #expect(counter.exemplar == nil)
+        counter.increment(exemplar: TraceID(high: 1, low: 2))
+        #expect(counter.exemplar?.trace == TraceID(high: 1, low: 2))
+        #expect(counter.value == 2)
+    }
 }
