@@ -78,6 +78,27 @@ package final class Gauge: Sendable {
     }
 }
 
+/// How many of something there are: raised and lowered by one, on cache lines that few threads share.
+package final class Level: Sendable {
+    private let cells = AtomicCells(width: 1, stripes: recorderStripes)
+
+    package init() {}
+
+    package func raise() {
+        cells.add(1 as UInt64, at: 0)
+    }
+
+    package func lower() {
+        // Adding the largest word takes one away.
+        cells.add(UInt64.max, at: 0)
+    }
+
+    /// What has been raised and not lowered. Never negative, even while other threads are between the two.
+    package var value: Int {
+        max(0, Int(truncatingIfNeeded: cells.sum(at: 0)))
+    }
+}
+
 /// How often values fell into each of a fixed set of buckets, and their sum.
 ///
 /// - Complexity: a record is a binary search over the bounds and two atomic additions, on cache lines that few threads
