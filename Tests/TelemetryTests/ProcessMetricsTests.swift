@@ -19,6 +19,10 @@ import Testing
         #expect(memory > 1_000_000 && memory < 1e12)
         // Started in the past, and since 2025.
         #expect(start > 1_735_689_600 && start <= Double(time(nil)) + 1)
+        let virtual = try #require(registry.value(of: "process_virtual_memory_bytes"))
+        let open = try #require(registry.value(of: "process_open_fds"))
+        #expect(virtual > memory)
+        #expect(try #require(registry.value(of: "process_max_fds")) >= open)
         #expect(ProcessMetrics.definitions.allSatisfy { registry.value(of: $0.name)?.isNaN == false })
     }
 

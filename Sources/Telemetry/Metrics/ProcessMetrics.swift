@@ -9,7 +9,9 @@ import Darwin
 /// The process's own figures, read from /proc at scrape, under the names that every Prometheus client uses
 /// (https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics).
 package enum ProcessMetrics {
-    package static let definitions: [MetricDefinition] = [cpuSeconds, residentMemory, openDescriptors, startTime]
+    package static let definitions: [MetricDefinition] = [
+        cpuSeconds, residentMemory, virtualMemory, openDescriptors, mostDescriptors, startTime,
+    ]
 
     private static let cpuSeconds = MetricDefinition.counter(
         "process_cpu_seconds_total",
@@ -18,6 +20,14 @@ package enum ProcessMetrics {
     private static let residentMemory = MetricDefinition.gauge(
         "process_resident_memory_bytes",
         "Resident memory of the process, in bytes."
+    )
+    private static let virtualMemory = MetricDefinition.gauge(
+        "process_virtual_memory_bytes",
+        "Virtual memory of the process, in bytes."
+    )
+    private static let mostDescriptors = MetricDefinition.gauge(
+        "process_max_fds",
+        "How many file descriptors the process may have open."
     )
     private static let openDescriptors = MetricDefinition.gauge(
         "process_open_fds",
@@ -32,6 +42,8 @@ package enum ProcessMetrics {
     package static func register(in registry: MetricRegistry) {
         registry.sample(cpuSeconds) { ProcessFigures.cpuSeconds() ?? .nan }
         registry.sample(residentMemory) { ProcessFigures.residentBytes() ?? .nan }
+        registry.sample(virtualMemory) { ProcessFigures.virtualBytes() ?? .nan }
+        registry.sample(mostDescriptors) { ProcessFigures.mostDescriptors() ?? .nan }
         registry.sample(openDescriptors) { ProcessFigures.openDescriptors() ?? .nan }
         registry.sample(startTime) { ProcessFigures.startTime() ?? .nan }
     }
@@ -50,6 +62,18 @@ package enum ProcessFigures {
         // Field 24, pages.
         guard let fields = statFields(), fields.count > 21, let pages = Double(fields[21]) else { return nil }
         return pages * Double(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    package static func virtualBytes() -> Double? {
+        // Field 23, bytes.
+        guard let fields = statFields(), fields.count > 20 else { return nil }
+        return Double(fields[20])
+    }
+
+    package static func mostDescriptors() -> Double? {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
+        return limit.rlim_cur == rlim_t.max ? .infinity : Double(limit.rlim_cur)
     }
 
     package static func openDescriptors() -> Double? {
@@ -80,7 +104,7 @@ package enum ProcessFigures {
         return text[text.index(after: end)...].split { $0 == " " || $0 == "\n" }
     }
 
-    private static func contents(of path: String) -> String? {
+    static func contents(of path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
