@@ -13,7 +13,8 @@ package struct ManagedProcess: Sendable {
     package var loadedModels: @Sendable () -> [LoadedModel] = { [] }
     /// Memory that the process takes; nil where the system does not tell.
     package var residentBytes: @Sendable () -> Double? = { nil }
-    package var metricsPage: (@Sendable () -> LocalResponse)?
+    /// Takes the request's `accept` header. Runs apart from event loops.
+    package var metricsPage: (@Sendable (String?) async -> LocalResponse)?
     /// What clients may ask for.
     package var modelList: (@Sendable () -> ModelList)?
     package var configuration: (@Sendable () -> ConfigurationState)?

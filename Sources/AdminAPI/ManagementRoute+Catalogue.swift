@@ -72,9 +72,9 @@ extension ManagementRoute {
         .GET,
         "/metrics",
         needs: .readMetrics,
-        "Metrics as Prometheus text."
+        "Metrics as Prometheus text, or as OpenMetrics where `accept` asks for that."
     ) { process in
-        process.metricsPage.map { page in .immediate { _ in page() } }
+        process.metricsPage.map { page in .waiting { await page($0.accept) } }
     }
 }
 

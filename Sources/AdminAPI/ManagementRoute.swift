@@ -47,10 +47,13 @@ package struct ManagementRequest: Sendable {
     /// Without the question mark.
     package let query: String
     package let body: ByteBuffer
+    /// The `accept` header; nil without one.
+    package let accept: String?
 
-    package init(query: String = "", body: ByteBuffer = ByteBuffer()) {
+    package init(query: String = "", body: ByteBuffer = ByteBuffer(), accept: String? = nil) {
         self.query = query
         self.body = body
+        self.accept = accept
     }
 }
 

@@ -34,11 +34,12 @@ package struct ManagementService: HTTPService {
             try access().check(head, for: entry?.route.permission)
             guard let entry else { throw missing(among: entries) }
             guard entry.route.maxBodyBytes > 0 else {
-                answer(ManagementRequest(query: query), by: entry.handler, on: exchange)
+                answer(ManagementRequest(query: query, accept: head.accept), by: entry.handler, on: exchange)
                 return .answered
             }
             return .collect(maxBytes: entry.route.maxBodyBytes) { body in
-                answer(ManagementRequest(query: query, body: body), by: entry.handler, on: exchange)
+                let request = ManagementRequest(query: query, body: body, accept: head.accept)
+                answer(request, by: entry.handler, on: exchange)
             }
         } catch {
             let methods = error.code == .methodNotAllowed ? entries.map(\.route.method.rawValue) : []
@@ -100,4 +101,12 @@ struct RouteTable: Sendable {
     }
 
     func entries(for path: String) -> [Entry] { entriesByPath[path] ?? [] }
+}
+
+extension HTTPRequestHead {
+    /// All `accept` fields as one; nil without any.
+    fileprivate var accept: String? {
+        let fields = headers["accept"]
+        return fields.isEmpty ? nil : fields.joined(separator: ",")
+    }
 }

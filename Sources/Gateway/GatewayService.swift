@@ -18,12 +18,12 @@ package struct GatewayService: HTTPService {
     package let metrics: GatewayMetrics
     package let requestIDs: RequestIDs
     private let isDraining: @Sendable () -> Bool
-    private let metricsPage: (@Sendable () -> LocalResponse)?
+    private let metricsPage: (@Sendable (String?) async -> LocalResponse)?
 
     /// - Parameters:
     ///   - semantic: nil routes by the model that the request names.
     ///   - isDraining: whether the process is on its way out: `/health` then asks load balancers to look elsewhere.
-    ///   - metricsPage: what `/metrics` answers; nil where metrics have a port of their own.
+    ///   - metricsPage: what `/metrics` answers to an `accept` header, apart from event loops; nil where metrics have a port of their own.
     package init(
         semantic: Live<SemanticRouter>?,
         inference: InferenceRouter,
@@ -32,7 +32,7 @@ package struct GatewayService: HTTPService {
         metrics: GatewayMetrics,
         requestIDs: RequestIDs,
         isDraining: @escaping @Sendable () -> Bool,
-        metricsPage: (@Sendable () -> LocalResponse)?
+        metricsPage: (@Sendable (String?) async -> LocalResponse)?
     ) {
         self.semantic = semantic
         self.inference = inference
@@ -51,6 +51,10 @@ package struct GatewayService: HTTPService {
         let target = RequestTarget(head.uri)
         do {
             let route = try Routes.route(head.method, target.path)
+            if route == .local(.metrics) {
+                try showMetrics(head, id: id, on: exchange)
+                return .answered
+            }
             if case .local(let local) = route, local.isOpenToAll {
                 answer(local, id: id, on: exchange)
                 return .answered
@@ -216,6 +220,16 @@ package struct GatewayService: HTTPService {
         }
     }
 
+    /// - Throws: `routeNotFound` where metrics have a port of their own.
+    private func showMetrics(_ head: HTTPRequestHead, id: String, on exchange: HTTPExchange) throws(RouterError) {
+        guard let metricsPage else { throw Routes.notFound }
+        let fields = head.headers["accept"]
+        let accept = fields.isEmpty ? nil : fields.joined(separator: ",")
+        exchange.eventLoop.makeFutureWithTask { await metricsPage(accept) }
+            .assumeIsolated()
+            .whenSuccess { exchange.send($0, adding: [(RoutingHeaders.requestID, id)]) }
+    }
+
     private func localResponse(to route: Route.LocalRoute) throws(RouterError) -> LocalResponse {
         switch route {
         case .models:
@@ -236,9 +250,8 @@ package struct GatewayService: HTTPService {
                 ? .json(ByteBuffer(string: "{\"status\":\"draining\"}"), status: .serviceUnavailable)
                 : .json(ByteBuffer(string: "{\"status\":\"healthy\"}"))
         case .version: return .json(ByteBuffer(string: "{\"version\":\"\(settings.version)\"}"))
-        case .metrics:
-            guard let metricsPage else { throw Routes.notFound }
-            return metricsPage()
+        // Where there is such a page, `showMetrics` has answered.
+        case .metrics: throw Routes.notFound
         }
     }
 

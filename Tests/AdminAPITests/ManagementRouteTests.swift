@@ -25,7 +25,7 @@ struct ManagementRouteTests {
 
     private func complete() -> ManagedProcess {
         process { process in
-            process.metricsPage = { LocalResponse(status: .ok, body: .whole(ByteBuffer(string: "up 1\n"))) }
+            process.metricsPage = { _ in LocalResponse(status: .ok, body: .whole(ByteBuffer(string: "up 1\n"))) }
             process.modelList = { ModelList([ModelList.Entry(id: "auto", created: 7, ownedBy: "sextant")]) }
             process.configuration = { ConfigurationState(sourceHash: "aa", activeHash: "bb") }
             process.judge = { _ in ConfigurationVerdict(problems: [], isReadable: true, normalized: "{}") }

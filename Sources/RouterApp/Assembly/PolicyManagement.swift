@@ -12,14 +12,14 @@ import Telemetry
 
 extension ManagedProcess {
     /// This process, without what depends on its kind.
-    init(service: String, lifecycle: Lifecycle, metricsPage: @escaping @Sendable () -> LocalResponse) {
+    init(service: String, lifecycle: Lifecycle, metricsPage: MetricsPage) {
         self.init(
             service: service,
             version: Version.text,
             timestamp: { "\(UTCTime.now())" },
             readiness: { lifecycle.readiness }
         )
-        self.metricsPage = metricsPage
+        self.metricsPage = metricsPage.response(accept:)
         residentBytes = { ProcessFigures.residentBytes() }
     }
 

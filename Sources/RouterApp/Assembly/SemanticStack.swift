@@ -53,6 +53,7 @@ package struct SemanticStack: Sendable {
     ) async throws -> SemanticStack {
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry)
+        EventLoopMonitor(registry: registry).watch(group)
         let lifecycle = Lifecycle()
         let policy = try PolicyFile(
             options.config,
@@ -61,7 +62,11 @@ package struct SemanticStack: Sendable {
             logger: logger
         )
 
-        var process = ManagedProcess(service: "sextant-semantic", lifecycle: lifecycle) { registry.page }
+        var process = ManagedProcess(
+            service: "sextant-semantic",
+            lifecycle: lifecycle,
+            metricsPage: MetricsPage(registry)
+        )
         process.modelList = { ModelList(policy.router.current.modelCards) }
         process.add(
             policy.router,

@@ -62,6 +62,8 @@ package struct ServeStack: Sendable {
     ) async throws -> ServeStack {
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry)
+        HostMetrics.register(in: registry)
+        EventLoopMonitor(registry: registry).watch(group)
 
         let inferenceMetrics = InferenceMetrics(registry: registry)
         let pool = WorkerPool(breaker: CircuitBreaker.Settings(), metrics: inferenceMetrics)
@@ -90,7 +92,7 @@ package struct ServeStack: Sendable {
         let gatewayMetrics = GatewayMetrics(registry: registry)
         var random = SystemRandomNumberGenerator()
         let lifecycle = Lifecycle()
-        let metricsPage: @Sendable () -> LocalResponse = { registry.page }
+        let metricsPage = MetricsPage(registry)
         let service = GatewayService(
             semantic: reload.semantic,
             inference: inference,
@@ -99,7 +101,7 @@ package struct ServeStack: Sendable {
             metrics: gatewayMetrics,
             requestIDs: RequestIDs(using: &random),
             isDraining: { lifecycle.isDraining },
-            metricsPage: kind == .router ? metricsPage : nil
+            metricsPage: kind == .router ? metricsPage.response(accept:) : nil
         )
         var process = ManagedProcess(
             service: "sextant-\(kind.rawValue)",

@@ -187,7 +187,7 @@ package final class SimEngine: Sendable {
         case .models: return .respond(models)
         case .health: return .respond(.empty)
         case .version: return .respond(.json(["version": "0.32.0"]))
-        case .metrics: return .respond(.text(registry.exposition(), contentType: Exposition.contentType))
+        case .metrics: return .respond(.text(registry.exposition(), contentType: Exposition.Format.text.contentType))
         case .sleepState, .sleep, .wakeUp: return .respond(sleep(route))
         case .simRequests: return .respond(requests(head.method))
         case .simFaults: return .respond(try faults(head.method, body))
