@@ -5,7 +5,10 @@ import Resilience
 
 /// What the inference router measures. Names, labels and buckets are upstream `vllm-router`'s where it has them.
 package struct InferenceMetrics: Sendable {
-    package static let definitions = [incoming, latency, errors, running, healthy, firstByte, failovers]
+    package static let definitions = [
+        incoming, latency, errors, running, healthy, firstByte, failovers, rate, meanLatency, prefilling, decoding,
+        inputTokens, outputTokens,
+    ]
 
     static let incoming = MetricDefinition.counter(
         "vllm:num_incoming_requests",
@@ -45,6 +48,40 @@ package struct InferenceMetrics: Sendable {
         labels: ["server"]
     )
 
+    static let rate = MetricDefinition.gauge(
+        "vllm:current_qps",
+        "Requests a second that this router sent to a worker within the last minute.",
+        labels: ["server"]
+    )
+    static let meanLatency = MetricDefinition.gauge(
+        "vllm:avg_latency",
+        "Mean seconds to the end of a worker's answer within the last minute.",
+        labels: ["server"]
+    )
+    static let prefilling = MetricDefinition.gauge(
+        "vllm:num_prefill_requests",
+        "Requests under way of which a worker has not answered anything yet.",
+        labels: ["server"]
+    )
+    static let decoding = MetricDefinition.gauge(
+        "vllm:num_decoding_requests",
+        "Requests under way whose answer has begun.",
+        labels: ["server"]
+    )
+    static let inputTokens = MetricDefinition.counter(
+        "vllm:input_tokens",
+        "Tokens of prompts, as workers count them.",
+        labels: ["server", "model"]
+    )
+    static let outputTokens = MetricDefinition.counter(
+        "vllm:output_tokens",
+        "Tokens of answers, as workers count them.",
+        labels: ["server", "model"]
+    )
+
+    /// 60 s, the default of upstream's `--request-stats-window`. Windows begin at a scrape.
+    private static let statisticsWindow = Duration.seconds(60)
+
     private let incomingRequests: CounterFamily
     private let latencies: HistogramFamily
     private let requestErrors: CounterFamily
@@ -52,6 +89,8 @@ package struct InferenceMetrics: Sendable {
     private let healthyWorkers: GaugeFamily
     private let firstBytes: HistogramFamily
     private let failedOver: CounterFamily
+    private let inputs: CounterFamily
+    private let outputs: CounterFamily
     private let unknownModel: Counter
 
     package init(registry: MetricRegistry) {
@@ -62,6 +101,8 @@ package struct InferenceMetrics: Sendable {
         healthyWorkers = registry.gauges(Self.healthy)
         firstBytes = registry.histograms(Self.firstByte)
         failedOver = registry.counters(Self.failovers)
+        inputs = registry.counters(Self.inputTokens)
+        outputs = registry.counters(Self.outputTokens)
         unknownModel = incomingRequests.with("unknown")
     }
 
@@ -74,6 +115,17 @@ package struct InferenceMetrics: Sendable {
                 healthyWorkers.with(worker.endpoint.url).set(worker.isHealthy(at: now) ? 1 : 0)
             }
         }
+        func collect(_ definition: MetricDefinition, _ value: @escaping @Sendable (Worker) -> Double?) {
+            registry.collect(definition) {
+                pool.snapshot.workers.compactMap { worker in
+                    value(worker).map { MetricRegistry.Sample(labels: [worker.endpoint.url], value: $0) }
+                }
+            }
+        }
+        collect(Self.rate) { $0.metrics.sent.within(Self.statisticsWindow).rate }
+        collect(Self.meanLatency) { $0.metrics.latencies.within(Self.statisticsWindow).mean }
+        collect(Self.decoding) { Double($0.metrics.answering.value) }
+        collect(Self.prefilling) { Double(max(0, $0.inFlight - $0.metrics.answering.value)) }
     }
 
     /// A request for a name that no worker serves. It is not a label: clients could make up names without bound.
@@ -90,7 +142,9 @@ package struct InferenceMetrics: Sendable {
                 incoming: incomingRequests.with(model.isEmpty ? "unknown" : model),
                 success: latencies.with(url, model, Outcome.success.rawValue),
                 error: latencies.with(url, model, Outcome.error.rawValue),
-                cancelled: latencies.with(url, model, Outcome.cancelled.rawValue)
+                cancelled: latencies.with(url, model, Outcome.cancelled.rawValue),
+                inputTokens: inputs.with(url, model),
+                outputTokens: outputs.with(url, model)
             )
         }
         return WorkerMetrics(
@@ -113,6 +167,8 @@ package struct InferenceMetrics: Sendable {
         failedOver.remove(url)
         for model in endpoint.models + [""] {
             for outcome in Outcome.allCases { latencies.remove(url, model, outcome.rawValue) }
+            inputs.remove(url, model)
+            outputs.remove(url, model)
             for kind in UpstreamError.Kind.allCases { requestErrors.remove(url, model, kind.rawValue) }
         }
     }
@@ -132,24 +188,49 @@ struct WorkerMetrics: Sendable {
         let success: Histogram
         let error: Histogram
         let cancelled: Histogram
+        let inputTokens: Counter
+        let outputTokens: Counter
     }
 
     let firstByte: Histogram
     let failovers: Counter
+    /// Requests as they were sent.
+    let sent = WindowedTotal()
+    /// Seconds to the end of answers.
+    let latencies = WindowedTotal()
+    /// Requests whose answer has begun and not ended.
+    let answering = Level()
     /// By model name; requests that name a worker instead of a model stand under the empty name.
     let models: [String: OfModel]
 
+    /// A request has been sent to the worker.
+    func observeStart() {
+        sent.record()
+    }
+
+    /// The answer's head has come. `observeEnd` follows.
     func observeFirstByte(since arrival: NIODeadline, at now: NIODeadline) {
+        answering.raise()
         firstByte.record(.nanoseconds((now - arrival).nanoseconds))
     }
 
-    func observeEnd(model: String, _ outcome: Outcome, since arrival: NIODeadline) {
+    /// - Parameter hasBegun: whether `observeFirstByte` was called.
+    func observeEnd(model: String, _ outcome: Outcome, since arrival: NIODeadline, hasBegun: Bool) {
+        if hasBegun { answering.lower() }
         guard let recorders = models[model] ?? models[""] else { return }
         let duration = Duration.nanoseconds((NIODeadline.now() - arrival).nanoseconds)
+        if outcome != .cancelled { latencies.record(duration / .seconds(1)) }
         switch outcome {
         case .success: recorders.success.record(duration)
         case .error: recorders.error.record(duration)
         case .cancelled: recorders.cancelled.record(duration)
         }
+    }
+
+    /// What the worker said that it counted. Only names that it serves are labels.
+    func recordTokens(model: String, prompt: Int, completion: Int) {
+        guard prompt >= 0, completion >= 0, let recorders = models[model] ?? models[""] else { return }
+        recorders.inputTokens.increment(by: prompt)
+        recorders.outputTokens.increment(by: completion)
     }
 }

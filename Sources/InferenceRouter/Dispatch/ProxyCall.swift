@@ -48,6 +48,7 @@ final class ProxyCall: UpstreamReceiver {
     private func attempt(at now: NIODeadline) {
         guard let worker = order.first else { return }
         lease = Lease(worker, at: MonotonicTime(now))
+        worker.metrics.observeStart()
         logRouting(to: worker)
         var headers = HTTPHeaders()
         headers.reserveCapacity(request.headers.count + 2)
@@ -83,6 +84,8 @@ final class ProxyCall: UpstreamReceiver {
         guard let worker else { return }
         report(head.status, of: worker)
         isAnswering = true
+        // Before anything that may end the call.
+        worker.metrics.observeFirstByte(since: request.arrival, at: .now())
         // Nothing is sent again from here on: the body's memory is free.
         request.body = ByteBuffer()
         exchange.releaseRequestBody()
@@ -93,7 +96,6 @@ final class ProxyCall: UpstreamReceiver {
         isEventStream = head.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         exchange.start(status: head.status, headers: headers, length: length)
-        worker.metrics.observeFirstByte(since: request.arrival, at: .now())
     }
 
     /// Passive health: an answer shows that the worker is there, except for the statuses by which servers and proxies say
@@ -248,7 +250,7 @@ final class ProxyCall: UpstreamReceiver {
     }
 
     private func complete(_ outcome: Outcome) {
-        worker?.metrics.observeEnd(model: request.model, outcome, since: request.arrival)
+        worker?.metrics.observeEnd(model: request.model, outcome, since: request.arrival, hasBegun: isAnswering)
         lease = nil
         call = nil
         exchange.onCancel = nil

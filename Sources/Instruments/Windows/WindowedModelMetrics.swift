@@ -136,6 +136,7 @@ package final class WindowedModelMetrics: Sendable {
         registry.onScrape { [self] in
             let evaluated = evaluate()
             figures.withLock { $0 = evaluated }
+            tick()
         }
         expose(Self.requests, in: registry) { Double($0.requests) }
         // No requests, no latency: the series is then absent, as upstream's is.
@@ -177,7 +178,7 @@ package final class WindowedModelMetrics: Sendable {
         }
     }
 
-    /// Remembers the totals as they are. Call it every `tickInterval`; more often does no harm.
+    /// Remembers the totals as they are. Call it every `tickInterval`; more often does no harm. A scrape does so too.
     package func tick() {
         let now = now()
         for model in models.withLock({ Array($0.values) }) {
