@@ -17,6 +17,17 @@ package enum MetricCatalogue {
         return text
     }
 
+    /// A Markdown table of the spans, ordered by name.
+    package static func markdown(_ definitions: [SpanDefinition]) -> String {
+        var text = "| Span | Kind | Attributes | Meaning |\n|---|---|---|---|\n"
+        for definition in definitions.sorted(by: { $0.name < $1.name }) {
+            let attributes = definition.attributes.map { "`\($0.name)`: \(escaped($0.help))" }.joined(separator: "<br>")
+            text +=
+                "| `\(definition.name)` | \(definition.kind.rawValue) | \(attributes) | \(escaped(definition.help)) |\n"
+        }
+        return text
+    }
+
     /// A cell may hold neither a bar nor a line break.
     private static func escaped(_ text: String) -> String {
         text.split(separator: "\n").joined(separator: " ").split(separator: "|", omittingEmptySubsequences: false)

@@ -202,6 +202,14 @@ package final class ModelMetrics: Sendable {
     /// Remembers how far the windows' figures are. Call it every `WindowedModelMetrics.tickInterval`.
     package func tick() { windows.tick() }
 
+    /// Does so until the task is cancelled.
+    package func run() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: WindowedModelMetrics.tickInterval)
+            tick()
+        }
+    }
+
     /// The name as a label: itself if a configuration has it, `other` if not.
     package func label(_ model: String) -> String { self.model(model).name }
 

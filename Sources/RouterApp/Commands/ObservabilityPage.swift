@@ -1,10 +1,5 @@
-import ExtProcServer
-import Gateway
-import InferenceRouter
 import Instruments
 import OpenAIWire
-import SemanticRouter
-import Telemetry
 
 /// docs/observability.md: every metric and header, from the definitions that the code uses.
 enum ObservabilityPage {
@@ -15,34 +10,14 @@ enum ObservabilityPage {
 
         `sextant router` shows its metrics at `/metrics` on its own port, as upstream's router does; `sextant semantic` on a
         port of their own, 9190; `sextant gateway` on the port of its [management API](management.md), which listens on
-        127.0.0.1 unless told otherwise, and then asks for a token. The format is Prometheus text 0.0.4.
+        127.0.0.1 unless told otherwise, and then asks for a token. The format is Prometheus text 0.0.4, or
+        OpenMetrics 1.0 where `accept` asks for that, as Prometheus itself does: beside a histogram's buckets stand then the
+        traces of recent requests.
 
         Prompts, answers, keys and found personal data appear in no metric label and no log line. Labels take their values
-        from the configuration, never from a request.
+        from the configuration, never from a request; names that it lacks are counted together as `other`.
 
-        ## Front ends
-
-        \(MetricCatalogue.markdown(GatewayMetrics.definitions + FileFollower.definitions))
-
-        ## Behind Envoy
-
-        Of `sextant semantic`.
-
-        \(MetricCatalogue.markdown(ExtProcMetrics.definitions))
-
-        ## Semantic router
-
-        \(MetricCatalogue.markdown(SemanticMetrics.definitions))
-
-        ## Inference router
-
-        Names with `vllm:` are upstream `vllm-router`'s.
-
-        \(MetricCatalogue.markdown(InferenceMetrics.definitions))
-
-        ## Process
-
-        \(MetricCatalogue.markdown(ProcessMetrics.definitions))
+        \(Catalogue.sections.map { markdown($0) }.joined(separator: "\n"))
 
         ## Headers
 
@@ -60,5 +35,13 @@ enum ObservabilityPage {
         `Routing request ID with session id None to URL at SECONDS, process time = SECONDS`.
         When whoever reads the logs is too slow, lines are dropped and counted rather than requests held up.
         """
+    }
+
+    private static func markdown(_ section: Catalogue.Section) -> String {
+        var parts = ["## \(section.title)\n"]
+        if !section.introduction.isEmpty { parts.append(section.introduction + "\n") }
+        parts.append(MetricCatalogue.markdown(section.metrics))
+        if !section.spans.isEmpty { parts.append(MetricCatalogue.markdown(section.spans)) }
+        return parts.joined(separator: "\n")
     }
 }

@@ -1,4 +1,4 @@
-import Instruments
+package import Instruments
 
 /// The metrics of vLLM 0.32 that routers, autoscalers and dashboards read, under vLLM's names and labels.
 package struct SimMetrics: Sendable {
@@ -8,6 +8,15 @@ package struct SimMetrics: Sendable {
         /// The client went away.
         case abort
     }
+
+    package static let definitions =
+        [
+            promptTokensDefinition, generationTokensDefinition, successDefinition, timeToFirstTokenDefinition,
+            interTokenLatencyDefinition, timePerOutputTokenDefinition, endToEndDefinition, queueTimeDefinition,
+            prefillTimeDefinition, decodeTimeDefinition, inferenceTimeDefinition, requestPromptTokensDefinition,
+            requestGenerationTokensDefinition, runningDefinition, waitingDefinition, usageDefinition,
+            queriesDefinition, hitsDefinition, cacheDefinition, adaptersDefinition,
+        ] + legacyDefinitions
 
     let registry: MetricRegistry
     let promptTokens: Counter
@@ -42,48 +51,16 @@ package struct SimMetrics: Sendable {
         finished = Dictionary(
             uniqueKeysWithValues: FinishReason.allCases.map { ($0, successes.with(own + [$0.rawValue])) }
         )
-        timeToFirstToken = histogram(
-            Self.seconds("time_to_first_token_seconds", "Time to first token.", Self.firstToken)
-        )
-        interTokenLatency = histogram(
-            Self.seconds("inter_token_latency_seconds", "Time between two tokens of one request.", Self.perToken)
-        )
-        timePerOutputToken = histogram(
-            Self.seconds(
-                "request_time_per_output_token_seconds",
-                "Mean time between the tokens of a request.",
-                Self.perToken
-            )
-        )
-        endToEnd = histogram(
-            Self.seconds("e2e_request_latency_seconds", "Time from a request's arrival to its end.", Self.perRequest)
-        )
-        queueTime = histogram(Self.seconds("request_queue_time_seconds", "Time spent waiting.", Self.perRequest))
-        prefillTime = histogram(
-            Self.seconds("request_prefill_time_seconds", "Time from admission to the first token.", Self.perRequest)
-        )
-        decodeTime = histogram(
-            Self.seconds("request_decode_time_seconds", "Time from the first token to the last.", Self.perRequest)
-        )
-        inferenceTime = histogram(
-            Self.seconds("request_inference_time_seconds", "Time from admission to the end.", Self.perRequest)
-        )
-        requestPromptTokens = histogram(
-            .histogram(
-                "vllm:request_prompt_tokens",
-                "Prompt tokens of a request.",
-                labels: Self.labels,
-                buckets: Self.lengths
-            )
-        )
-        requestGenerationTokens = histogram(
-            .histogram(
-                "vllm:request_generation_tokens",
-                "Generated tokens of a request.",
-                labels: Self.labels,
-                buckets: Self.lengths
-            )
-        )
+        timeToFirstToken = histogram(Self.timeToFirstTokenDefinition)
+        interTokenLatency = histogram(Self.interTokenLatencyDefinition)
+        timePerOutputToken = histogram(Self.timePerOutputTokenDefinition)
+        endToEnd = histogram(Self.endToEndDefinition)
+        queueTime = histogram(Self.queueTimeDefinition)
+        prefillTime = histogram(Self.prefillTimeDefinition)
+        decodeTime = histogram(Self.decodeTimeDefinition)
+        inferenceTime = histogram(Self.inferenceTimeDefinition)
+        requestPromptTokens = histogram(Self.requestPromptTokensDefinition)
+        requestGenerationTokens = histogram(Self.requestGenerationTokensDefinition)
         exposeConfiguration(config, own)
         exposeLoad(config, own, load)
     }
@@ -98,32 +75,13 @@ package struct SimMetrics: Sendable {
     }
 
     private func exposeLoad(_ config: SimConfig, _ own: [String], _ load: @escaping @Sendable () -> Load) {
-        func gauge(_ name: String, _ help: String) -> Gauge {
-            registry.gauges(.gauge("vllm:" + name, help, labels: Self.labels)).with(own)
-        }
-        let running = gauge("num_requests_running", "Requests in the running batch.")
-        let waiting = gauge("num_requests_waiting", "Requests that wait to run.")
-        let usage = gauge("kv_cache_usage_perc", "Share of the KV cache blocks in use, 0 to 1.")
-        let queries = registry.counters(
-            .counter(
-                "vllm:prefix_cache_queries_total",
-                "Prompt tokens looked up in the prefix cache.",
-                labels: Self.labels
-            )
-        ).with(own)
-        let hits = registry.counters(
-            .counter("vllm:prefix_cache_hits_total", "Prompt tokens found in the prefix cache.", labels: Self.labels)
-        ).with(own)
-        var legacy: [Gauge] = []
-        if config.legacyMetrics {
-            legacy = [
-                gauge("gpu_cache_usage_perc", "Former name of vllm:kv_cache_usage_perc."),
-                gauge("gpu_prefix_cache_hit_rate", "Share of the looked-up prompt tokens that were found, 0 to 1."),
-                gauge("gpu_prefix_cache_queries_total", "Former name of vllm:prefix_cache_queries_total."),
-                gauge("gpu_prefix_cache_hits_total", "Former name of vllm:prefix_cache_hits_total."),
-            ]
-        }
-        let legacyGauges = legacy
+        func gauge(_ definition: MetricDefinition) -> Gauge { registry.gauges(definition).with(own) }
+        let running = gauge(Self.runningDefinition)
+        let waiting = gauge(Self.waitingDefinition)
+        let usage = gauge(Self.usageDefinition)
+        let queries = registry.counters(Self.queriesDefinition).with(own)
+        let hits = registry.counters(Self.hitsDefinition).with(own)
+        let legacy = config.legacyMetrics ? Self.legacyDefinitions.map { gauge($0) } : []
         registry.onScrape {
             let load = load()
             running.set(load.running)
@@ -136,26 +94,15 @@ package struct SimMetrics: Sendable {
                 load.cacheUsage, load.queriedTokens == 0 ? 0 : Double(load.hitTokens) / Double(load.queriedTokens),
                 Double(load.queriedTokens), Double(load.hitTokens),
             ]
-            for (gauge, value) in zip(legacyGauges, values) { gauge.set(value) }
+            for (gauge, value) in zip(legacy, values) { gauge.set(value) }
         }
     }
 
     /// The gauges of value 1 whose labels are the message.
     private func exposeConfiguration(_ config: SimConfig, _ own: [String]) {
-        registry.gauges(
-            .gauge(
-                "vllm:cache_config_info",
-                "The KV cache's configuration, in the labels.",
-                labels: ["block_size", "cache_dtype", "enable_prefix_caching", "engine", "num_gpu_blocks"]
-            )
-        ).with("\(config.blockTokens)", "auto", "True", "0", "\(config.blockCount)").set(1)
-        registry.gauges(
-            .gauge(
-                "vllm:lora_requests_info",
-                "The LoRA adapters in use, in the labels.",
-                labels: ["max_lora", "running_lora_adapters", "waiting_lora_adapters"]
-            )
-        ).with("0", "", "").set(1)
+        registry.gauges(Self.cacheDefinition)
+            .with([String(config.blockTokens), "auto", "True", "0", String(config.blockCount)]).set(1)
+        registry.gauges(Self.adaptersDefinition).with("0", "", "").set(1)
     }
 
     private static let labels = ["model_name", "engine"]
@@ -175,9 +122,116 @@ package struct SimMetrics: Sendable {
         labels: labels + ["finished_reason"]
     )
 
-    private static func seconds(_ name: String, _ help: String, _ buckets: [Double]) -> MetricDefinition {
-        .histogram("vllm:" + name, "\(help.dropLast()), in seconds.", labels: labels, buckets: buckets)
-    }
+    private static let timeToFirstTokenDefinition = MetricDefinition.histogram(
+        "vllm:time_to_first_token_seconds",
+        "Time to first token, in seconds.",
+        labels: labels,
+        buckets: firstToken
+    )
+    private static let interTokenLatencyDefinition = MetricDefinition.histogram(
+        "vllm:inter_token_latency_seconds",
+        "Time between two tokens of one request, in seconds.",
+        labels: labels,
+        buckets: perToken
+    )
+    private static let timePerOutputTokenDefinition = MetricDefinition.histogram(
+        "vllm:request_time_per_output_token_seconds",
+        "Mean time between the tokens of a request, in seconds.",
+        labels: labels,
+        buckets: perToken
+    )
+    private static let endToEndDefinition = MetricDefinition.histogram(
+        "vllm:e2e_request_latency_seconds",
+        "Time from a request's arrival to its end, in seconds.",
+        labels: labels,
+        buckets: perRequest
+    )
+    private static let queueTimeDefinition = MetricDefinition.histogram(
+        "vllm:request_queue_time_seconds",
+        "Time spent waiting, in seconds.",
+        labels: labels,
+        buckets: perRequest
+    )
+    private static let prefillTimeDefinition = MetricDefinition.histogram(
+        "vllm:request_prefill_time_seconds",
+        "Time from admission to the first token, in seconds.",
+        labels: labels,
+        buckets: perRequest
+    )
+    private static let decodeTimeDefinition = MetricDefinition.histogram(
+        "vllm:request_decode_time_seconds",
+        "Time from the first token to the last, in seconds.",
+        labels: labels,
+        buckets: perRequest
+    )
+    private static let inferenceTimeDefinition = MetricDefinition.histogram(
+        "vllm:request_inference_time_seconds",
+        "Time from admission to the end, in seconds.",
+        labels: labels,
+        buckets: perRequest
+    )
+    private static let requestPromptTokensDefinition = MetricDefinition.histogram(
+        "vllm:request_prompt_tokens",
+        "Prompt tokens of a request.",
+        labels: labels,
+        buckets: lengths
+    )
+    private static let requestGenerationTokensDefinition = MetricDefinition.histogram(
+        "vllm:request_generation_tokens",
+        "Generated tokens of a request.",
+        labels: labels,
+        buckets: lengths
+    )
+    private static let runningDefinition = MetricDefinition.gauge(
+        "vllm:num_requests_running",
+        "Requests in the running batch.",
+        labels: labels
+    )
+    private static let waitingDefinition = MetricDefinition.gauge(
+        "vllm:num_requests_waiting",
+        "Requests that wait to run.",
+        labels: labels
+    )
+    private static let usageDefinition = MetricDefinition.gauge(
+        "vllm:kv_cache_usage_perc",
+        "Share of the KV cache blocks in use, 0 to 1.",
+        labels: labels
+    )
+    private static let queriesDefinition = MetricDefinition.counter(
+        "vllm:prefix_cache_queries_total",
+        "Prompt tokens looked up in the prefix cache.",
+        labels: labels
+    )
+    private static let hitsDefinition = MetricDefinition.counter(
+        "vllm:prefix_cache_hits_total",
+        "Prompt tokens found in the prefix cache.",
+        labels: labels
+    )
+    /// What earlier versions of vLLM called them.
+    private static let legacyDefinitions: [MetricDefinition] = [
+        .gauge("vllm:gpu_cache_usage_perc", "Former name of vllm:kv_cache_usage_perc.", labels: labels),
+        .gauge(
+            "vllm:gpu_prefix_cache_hit_rate",
+            "Share of the looked-up prompt tokens that were found, 0 to 1.",
+            labels: labels
+        ),
+        .gauge(
+            "vllm:gpu_prefix_cache_queries_total",
+            "Former name of vllm:prefix_cache_queries_total.",
+            labels: labels
+        ),
+        .gauge("vllm:gpu_prefix_cache_hits_total", "Former name of vllm:prefix_cache_hits_total.", labels: labels),
+    ]
+    private static let cacheDefinition = MetricDefinition.gauge(
+        "vllm:cache_config_info",
+        "The KV cache's configuration, in the labels.",
+        labels: ["block_size", "cache_dtype", "enable_prefix_caching", "engine", "num_gpu_blocks"]
+    )
+    private static let adaptersDefinition = MetricDefinition.gauge(
+        "vllm:lora_requests_info",
+        "The LoRA adapters in use, in the labels.",
+        labels: ["max_lora", "running_lora_adapters", "waiting_lora_adapters"]
+    )
 
     // The bounds of vLLM's own histograms, so that dashboards' quantiles compare.
     private static let firstToken: [Double] = [
