@@ -7,7 +7,8 @@ SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|IntegrationTes
 FLOODS := ^GRPCTransportTests\.
 # Run last, alone: Envoy gives Sextant a second, of which other tests shall take nothing.
 ENVOY := ^IntegrationTests\.EnvoyTests
-TEST_PROGRAMS := SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python SEXTANT_ENVOY=scripts/envoy
+TEST_PROGRAMS := SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python SEXTANT_ENVOY=scripts/envoy \
+	SEXTANT_PROMETHEUS=/usr/bin/prometheus SEXTANT_PROMTOOL=/usr/bin/promtool
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
@@ -24,6 +25,7 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 	python3 -m unittest discover -q -s Benchmarks -t Benchmarks
 	scripts/python-env openai
 	scripts/python-env envoy
+	scripts/install-packages prometheus
 	@echo "== unit tests: pure values"
 	swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
 	@echo "== integration tests: real sockets on loopback, real clients"
