@@ -1,3 +1,4 @@
+import ConfigKit
 import Glibc
 import HTTPTransport
 import Instruments
@@ -131,5 +132,57 @@ struct MetricsPageTests {
         #expect(await eventually { (delay("0")?.sum ?? 0) > 0.028 })
         #expect(await eventually { (delay("1")?.count ?? 0) > 3 })
         try await group.shutdownGracefully()
+    }
+
+    @Test("Requests of a worker are told apart by whether it has begun to answer, however they end")
+    func underWay() async throws {
+        let worker = try await RawServer.start { _, _ in .hang }
+        let url = "http://127.0.0.1:\(worker.port)"
+        let backend = try ServiceURL.parse(url, traits: FieldTraits())
+        try await Stack.with(
+            workers: [],
+            options: { options in
+                options.staticBackends = [backend]
+                options.staticModels = ["m"]
+            }
+        ) { stack in
+            func shows(prefilling: Double, decoding: Double) async -> Bool {
+                await eventually {
+                    stack.registry.value(of: "vllm:num_prefill_requests", labels: ["server": url]) == prefilling
+                        && stack.registry.value(of: "vllm:num_decoding_requests", labels: ["server": url]) == decoding
+                }
+            }
+            func ask() async throws -> RawConnection {
+                let client = try await RawConnection.connect(port: stack.port)
+                let body = #"{"model":"m","prompt":"x"}"#
+                try await client.send(
+                    "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)"
+                )
+                return client
+            }
+            let first = try await ask()
+            #expect(await shows(prefilling: 1, decoding: 0))
+            try await worker.push("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na")
+            #expect(await shows(prefilling: 0, decoding: 1))
+            let second = try await ask()
+            #expect(await shows(prefilling: 1, decoding: 1))
+            // The first ends as it should, the client of the second goes away.
+            await second.close()
+            #expect(await shows(prefilling: 0, decoding: 1))
+            try await worker.push("bc")
+            #expect(await shows(prefilling: 0, decoding: 0))
+            #expect(await first.text { $0.hasSuffix("abc") }.hasPrefix("HTTP/1.1 200 "))
+            let third = try await ask()
+            #expect(await shows(prefilling: 1, decoding: 0))
+            try await worker.push("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na")
+            #expect(await shows(prefilling: 0, decoding: 1))
+            await worker.closeConnections()
+            #expect(await shows(prefilling: 0, decoding: 0))
+            await third.close()
+            // The client that went away says nothing of the worker's speed.
+            #expect(stack.registry.value(of: "vllm:current_qps", labels: ["server": url]).map { $0 > 0 } == true)
+            #expect(stack.registry.value(of: "vllm:avg_latency", labels: ["server": url]).map { $0 > 0 } == true)
+        }
+        await worker.stop()
     }
 }

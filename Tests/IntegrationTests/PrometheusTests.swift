@@ -81,6 +81,9 @@ struct PrometheusTests {
                 try await server.expect("sum(sextant_http_refusals_total)", Double(Load.unknown + Load.malformed))
                 try await server.expect("sum(vllm:num_requests_running{job=\"sextant\"})", 0)
                 try await server.expect("count(vllm:healthy_pods_total{job=\"sextant\"} == 1)", 2)
+                try await server.expect("count(vllm:current_qps{job=\"sextant\"} > 0)", 2)
+                try await server.expect("count(vllm:avg_latency{job=\"sextant\"} > 0)", 2)
+                try await server.expect("sum(vllm:num_decoding_requests) + sum(vllm:num_prefill_requests)", 0)
                 try await server.expect("count({__name__=~\".+\",model=~\"made-up.*\"}) or vector(0)", 0)
                 try await server.expect("min(up)", 1)
                 // What our registry says of itself is what Prometheus has.
