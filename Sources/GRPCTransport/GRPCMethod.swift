@@ -1,4 +1,5 @@
 package import NIOCore
+import NIOHPACK
 
 /// A method that a server offers. Everything that concerns a call happens on its connection's event loop.
 package protocol GRPCMethod: Sendable {
@@ -33,6 +34,7 @@ package final class GRPCServerCall {
     /// Nil once the call is over.
     private var connection: GRPCServerConnection?
     let stream: StreamNumber
+    private let headers: HPACKHeaders
     private(set) var handler: (any GRPCCallHandler)?
     var reader: MessageReader
     /// Bytes of a message under way that its connection counts.
@@ -47,9 +49,10 @@ package final class GRPCServerCall {
     var hasAnnounced = false
     private var hasSentHead = false
 
-    init(connection: GRPCServerConnection, stream: StreamNumber, maxMessageBytes: Int) {
+    init(connection: GRPCServerConnection, stream: StreamNumber, headers: HPACKHeaders, maxMessageBytes: Int) {
         self.connection = connection
         self.stream = stream
+        self.headers = headers
         reader = MessageReader(maxBytes: maxMessageBytes)
     }
 
@@ -64,6 +67,9 @@ package final class GRPCServerCall {
 
     /// Whether something can still be sent.
     package var isOpen: Bool { connection != nil }
+
+    /// What the client has said with the call: the first value of that name.
+    package func header(_ name: String) -> String? { headers.first(name: name) }
 
     /// Where the call lives.
     package var eventLoop: (any EventLoop)? { connection?.eventLoop }

@@ -244,6 +244,7 @@ final class GRPCServerConnection: ChannelDuplexHandler, NIOHTTP2FrameDelegate, E
             let call = GRPCServerCall(
                 connection: self,
                 stream: stream,
+                headers: headers.headers,
                 maxMessageBytes: shared.settings.maxMessageBytes
             )
             calls[stream] = call

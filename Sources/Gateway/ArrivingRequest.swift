@@ -1,5 +1,6 @@
 import HTTPTransport
 import InferenceRouter
+import Instruments
 import NIOCore
 import NIOHTTP1
 import OpenAIWire
@@ -13,6 +14,10 @@ struct ArrivingRequest {
     let route: Route
     let identity: Identity
     let arrival = NIODeadline.now()
+    /// Where its way is recorded, if it is traced.
+    let trace: TracePoint?
+    /// What a worker is told of the trace when this process records none; nil passes on what the client said.
+    let untraced: TraceContext?
 
     /// Whether the client asked to be told how its request was routed.
     var wantsDebugHeaders: Bool {
@@ -72,7 +77,8 @@ struct ArrivingRequest {
             case .remove(let name): headers.remove(name: name)
             }
         }
-        return ProxyRequest(
+        if let untraced { headers.tell(untraced) }
+        var request = ProxyRequest(
             id: id,
             method: head.method,
             uri: uri,
@@ -84,5 +90,11 @@ struct ArrivingRequest {
             routingHeaders: answerHeaders.onSuccess,
             arrival: arrival
         )
+        request.trace = trace
+        trace?.set(InferenceSpans.model, .text(String(model.prefix(Self.longestModelName))))
+        return request
     }
+
+    /// A name that a client made up ends in a span, and must not fill it.
+    private static let longestModelName = 128
 }

@@ -1,6 +1,7 @@
 package import ConfigKit
 package import HTTPTransport
 package import InferenceRouter
+package import Instruments
 import NIOCore
 package import NIOHTTP1
 package import OpenAIWire
@@ -17,6 +18,8 @@ package struct GatewayService: HTTPService {
     package let settings: GatewaySettings
     package let metrics: GatewayMetrics
     package let requestIDs: RequestIDs
+    /// Nil where nothing is traced.
+    package let tracer: RequestTracer?
     private let isDraining: @Sendable () -> Bool
     private let metricsPage: (@Sendable (String?) async -> LocalResponse)?
 
@@ -31,6 +34,7 @@ package struct GatewayService: HTTPService {
         settings: GatewaySettings,
         metrics: GatewayMetrics,
         requestIDs: RequestIDs,
+        tracer: RequestTracer?,
         isDraining: @escaping @Sendable () -> Bool,
         metricsPage: (@Sendable (String?) async -> LocalResponse)?
     ) {
@@ -40,6 +44,7 @@ package struct GatewayService: HTTPService {
         self.settings = settings
         self.metrics = metrics
         self.requestIDs = requestIDs
+        self.tracer = tracer
         self.isDraining = isDraining
         self.metricsPage = metricsPage
     }
@@ -49,6 +54,7 @@ package struct GatewayService: HTTPService {
     package func receive(_ head: HTTPRequestHead, on exchange: HTTPExchange) -> BodyPlan {
         let id = requestIDs.id(for: head.headers.first(name: RoutingHeaders.requestID))
         let target = RequestTarget(head.uri)
+        var trace: TracePoint?
         do {
             let route = try Routes.route(head.method, target.path)
             if route == .local(.metrics) {
@@ -59,24 +65,58 @@ package struct GatewayService: HTTPService {
                 answer(local, id: id, on: exchange)
                 return .answered
             }
+            let started = begin(head, target, id: id, route)
+            trace = started.trace
             let identity = try authenticator.current.identify(head.headers, from: exchange.remoteAddress)
             if case .local(let local) = route {
                 answer(local, id: id, on: exchange)
                 return .answered
             }
             try checkReadable(head, route)
-            let arriving = ArrivingRequest(id: id, head: head, target: target, route: route, identity: identity)
+            let arriving = ArrivingRequest(
+                id: id,
+                head: head,
+                target: target,
+                route: route,
+                identity: identity,
+                trace: started.trace,
+                untraced: started.untraced
+            )
             return .collect(maxBytes: settings.maxBodyBytes) { body in
                 respond(to: arriving, body: body, on: exchange)
             }
         } catch {
-            fail(error, id: id, on: exchange)
+            fail(error, id: id, trace, on: exchange)
             return .answered
         }
     }
 
     package func refuse(_ refusal: HTTPRefusal, on exchange: HTTPExchange) {
-        fail(refusal.error, id: requestIDs.make(), on: exchange)
+        fail(refusal.error, id: requestIDs.make(), nil, on: exchange)
+    }
+
+    // MARK: Tracing
+
+    /// Begins the trace of a request that goes to a worker, or says what is told when there is none.
+    private func begin(
+        _ head: HTTPRequestHead,
+        _ target: RequestTarget,
+        id: String,
+        _ route: Route
+    ) -> (trace: TracePoint?, untraced: TraceContext?) {
+        guard let tracer else { return (nil, nil) }
+        if case .local = route { return (nil, nil) }
+        let parent = head.headers.first(name: TraceContext.parentHeader).flatMap { value in
+            TraceContext(traceparent: value, tracestate: head.headers.first(name: TraceContext.stateHeader))
+        }
+        guard let trace = tracer.begin(InferenceSpans.request, parent: parent, detail: target.path) else {
+            return (nil, parent == nil ? tracer.untraced() : nil)
+        }
+        let root = TracePoint(trace: trace)
+        root.set(InferenceSpans.method, .text(head.method.rawValue))
+        root.set(InferenceSpans.target, .text(target.path))
+        root.set(InferenceSpans.requestID, .text(id))
+        return (root, nil)
     }
 
     // MARK: The request's path
@@ -93,7 +133,7 @@ package struct GatewayService: HTTPService {
             }
             if let proxied { try inference.handle(proxied, on: exchange) }
         } catch {
-            fail(error, id: arriving.id, on: exchange)
+            fail(error, id: arriving.id, arriving.trace, on: exchange)
         }
     }
 
@@ -111,7 +151,7 @@ package struct GatewayService: HTTPService {
         let (router, pool) = inForce(semantic)
         let inbound = InboundRequest(text, identity: arriving.identity, wantsDebugHeaders: arriving.wantsDebugHeaders)
         var proxied: ProxyRequest
-        switch router.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }) {
+        switch router.routeNow(inbound, isServed: { pool.candidates(for: $0) != nil }, trace: arriving.trace) {
         case .bypass(let reason):
             // Who asks for a choice and gets none is answered by the inference router's own default.
             let model = reason == .explicitModel ? text.model : ModelName.automatic
@@ -124,6 +164,8 @@ package struct GatewayService: HTTPService {
             )
         case .respond(let local):
             exchange.send(local, adding: [(RoutingHeaders.requestID, arriving.id)])
+            arriving.trace?.set(InferenceSpans.status, .number(local.statusCode))
+            arriving.trace?.trace.finish()
             return nil
         case .forward(let routed):
             proxied = try arriving.proxied(
@@ -216,7 +258,7 @@ package struct GatewayService: HTTPService {
             let local = try localResponse(to: route)
             exchange.send(local, adding: [(RoutingHeaders.requestID, id)])
         } catch {
-            fail(error, id: id, on: exchange)
+            fail(error, id: id, nil, on: exchange)
         }
     }
 
@@ -260,9 +302,13 @@ package struct GatewayService: HTTPService {
         ModelList((semantic?.current.modelCards ?? []) + inference.modelCards())
     }
 
-    private func fail(_ error: RouterError, id: String, on exchange: HTTPExchange) {
+    private func fail(_ error: RouterError, id: String, _ trace: TracePoint?, on exchange: HTTPExchange) {
         metrics.countRefusal(error.code)
-        exchange.send(ErrorResponder.respond(to: error), adding: [(RoutingHeaders.requestID, id)])
+        let local = ErrorResponder.respond(to: error)
+        exchange.send(local, adding: [(RoutingHeaders.requestID, id)])
+        trace?.set(InferenceSpans.status, .number(local.statusCode))
+        trace?.fail(error.code.rawValue)
+        trace?.trace.finish()
     }
 }
 

@@ -1,4 +1,5 @@
 package import HTTPTransport
+import Instruments
 package import Logging
 package import NIOCore
 package import OpenAIWire
@@ -44,10 +45,15 @@ package struct InferenceRouter: Sendable {
             }
             order = [worker]
         } else {
+            let routing = request.trace?.begin(InferenceSpans.routing)
+            defer { routing?.end() }
             do {
                 order = try planner.plan(model: request.model, in: snapshot, at: MonotonicTime(now))
+                routing?.set(InferenceSpans.candidates, .number(order.count))
+                routing?.set(InferenceSpans.routingLogic, .text(planner.policy.name))
             } catch {
                 metrics.countUnknownModel()
+                routing?.fail(error.code.rawValue)
                 throw error
             }
         }

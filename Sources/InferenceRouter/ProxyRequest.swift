@@ -1,3 +1,4 @@
+package import Instruments
 package import NIOCore
 package import NIOHTTP1
 
@@ -22,6 +23,8 @@ package struct ProxyRequest: Sendable {
     package let arrival: NIODeadline
     /// The workers from among whom the model was chosen; nil: those at hand when the request is planned.
     package var pool: PoolSnapshot?
+    /// Where its way to a worker is recorded, if the request is traced. The call ends the whole trace.
+    package var trace: TracePoint?
 
     package init(
         id: String,

@@ -1,3 +1,5 @@
+package import Instruments
+
 /// `routing`, or a recipe, made ready: what is read of a request, and what is chosen then. Immutable; a class, as every
 /// request's facts refer to it.
 package final class RoutingProfile: Sendable {
@@ -21,9 +23,30 @@ package final class RoutingProfile: Sendable {
         decisions = config.decisions.map { Decision($0, policy, models, table) }
     }
 
-    /// Reads the request's signals and decides. Pure and bounded.
-    package func evaluate(_ prompt: Prompt) -> Evaluation {
-        conclude(table.evaluate(prompt))
+    /// Reads the request's signals and decides. Bounded, and pure but for what is recorded of it.
+    package func evaluate(_ prompt: Prompt, _ trace: TracePoint? = nil) -> Evaluation {
+        guard let trace else { return conclude(table.evaluate(prompt)) }
+        let signals = trace.begin(SemanticSpans.signals)
+        signals.set(SemanticSpans.tokens, .number(prompt.tokens))
+        let readings = table.evaluate(prompt) { kind, evaluate in
+            let type = type(of: kind).type
+            guard let definition = SemanticSpans.kinds[type] else { return evaluate() }
+            let span = signals.begin(definition)
+            span.set(SemanticSpans.signalType, .text(type.rawValue))
+            evaluate()
+            span.end()
+        }
+        signals.set(SemanticSpans.matchedRules, .texts(table.names(of: readings)))
+        signals.end()
+        let deciding = trace.begin(SemanticSpans.decision)
+        let evaluation = conclude(readings)
+        if let match = evaluation.match {
+            deciding.set(SemanticSpans.decisionName, .text(decisions[match.index].name))
+            deciding.set(SemanticSpans.decisionConfidence, .decimal(match.confidence))
+        }
+        deciding.set(SemanticSpans.strategy, .text((config.strategy ?? .priority).rawValue))
+        deciding.end()
+        return evaluation
     }
 
     /// What follows from the signals as they were evaluated.

@@ -1,3 +1,4 @@
+package import Instruments
 package import OpenAIWire
 
 #if canImport(Glibc)
@@ -65,19 +66,54 @@ package struct SemanticRouter: Sendable {
     /// The outcome for a request, on the event loop, without waiting.
     ///
     /// Never fails: what cannot be decided goes to the default model, or on as it is.
-    /// - Parameter isServed: whether a worker serves a model of that name. What nobody serves is not chosen while there is
-    ///   something else to choose.
-    package func routeNow(_ request: InboundRequest, isServed: (String) -> Bool) -> RoutingOutcome {
-        let judgement = judge(request)
-        let outcome = outcome(of: request, judgement, isServed: isServed)
+    /// - Parameters:
+    ///   - isServed: whether a worker serves a model of that name. What nobody serves is not chosen while there is
+    ///     something else to choose.
+    ///   - trace: where the stages are recorded, if the request is traced.
+    package func routeNow(
+        _ request: InboundRequest,
+        isServed: (String) -> Bool,
+        trace: TracePoint? = nil
+    ) -> RoutingOutcome {
+        let point = trace?.begin(SemanticSpans.routing)
+        let judgement = judge(request, point)
+        let outcome = outcome(of: request, judgement, isServed: isServed, trace: point)
         count(outcome, judgement)
+        if let point { tell(point, request, outcome, judgement) }
         return outcome
     }
 
     /// What follows from what was found. Counts nothing, so that an explanation can ask too.
-    func outcome(of request: InboundRequest, _ judgement: Judgement, isServed: (String) -> Bool) -> RoutingOutcome {
+    func outcome(
+        of request: InboundRequest,
+        _ judgement: Judgement,
+        isServed: (String) -> Bool,
+        trace: TracePoint? = nil
+    ) -> RoutingOutcome {
         judgement.isAutomatic
-            ? choose(request, judgement, isServed: isServed) : keep(request, judgement, isServed: isServed)
+            ? choose(request, judgement, isServed: isServed, trace)
+            : keep(request, judgement, isServed: isServed, trace)
+    }
+
+    private func tell(
+        _ point: TracePoint,
+        _ request: InboundRequest,
+        _ outcome: RoutingOutcome,
+        _ judgement: Judgement
+    ) {
+        // A name that the policy does not know is the client's own text.
+        if let model = request.text.model, judgement.isAutomatic || models[model] != nil {
+            point.set(SemanticSpans.originalModel, .text(model))
+        }
+        point.set(SemanticSpans.reason, .text(judgement.isAutomatic ? "auto_routing" : "model_specified"))
+        switch outcome {
+        case .forward(let routed):
+            // Of a request that names its model, only a name of the policy's comes back changed.
+            point.set(SemanticSpans.selectedModel, .text(routed.model))
+        case .bypass(let reason): point.set(SemanticSpans.reason, .text(reason.rawValue))
+        case .respond: break
+        }
+        point.end()
     }
 
     private func count(_ outcome: RoutingOutcome, _ judgement: Judgement) {
@@ -122,10 +158,10 @@ package struct SemanticRouter: Sendable {
         judgement.isAutomatic || judgesExplicitModels && request.text.model != nil
     }
 
-    private func judge(_ request: InboundRequest) -> Judgement {
+    private func judge(_ request: InboundRequest, _ trace: TracePoint?) -> Judgement {
         var judgement = unjudged(request)
         guard canAct(on: request, judgement), let prompt = try? prompt(of: request) else { return judgement }
-        judgement.evaluation = judgement.profile.evaluate(prompt)
+        judgement.evaluation = judgement.profile.evaluate(prompt, trace)
         judgement.tokens = prompt.tokens
         return judgement
     }
@@ -139,12 +175,27 @@ package struct SemanticRouter: Sendable {
     private func choose(
         _ request: InboundRequest,
         _ judgement: Judgement,
-        isServed: (String) -> Bool
+        isServed: (String) -> Bool,
+        _ trace: TracePoint?
     ) -> RoutingOutcome {
         let decision = judgement.decision
-        if let decision, let answer = answer(to: request, of: decision, judgement) { return answer }
-        guard let selection = select(from: decision, isServed: isServed) else { return .bypass(.nothingToChoose) }
+        if let decision, let answer = answer(to: request, of: decision, judgement, trace) { return answer }
+        let selecting = trace?.begin(SemanticSpans.selection)
+        let choice = select(from: decision, isServed: isServed)
+        if let selecting, let choice {
+            selecting.set(SemanticSpans.selectedModel, .text(choice.name))
+            selecting.set(SemanticSpans.algorithm, .text(choice.algorithm))
+            selecting.set(SemanticSpans.reasoning, .flag(choice.usesReasoning))
+        }
+        selecting?.end()
+        guard let selection = choice else { return .bypass(.nothingToChoose) }
+        let plugins = decision.flatMap { $0.pluginTypes.isEmpty ? nil : trace?.begin(SemanticSpans.plugins) }
         let enriched = decision?.enrichment.edits(for: request.text, reasoning: selection.reasoning)
+        if let plugins, let decision {
+            plugins.set(SemanticSpans.pluginTypes, .texts(decision.pluginTypes))
+            plugins.set(SemanticSpans.systemPrompt, .flag(enriched?.injectedSystemPrompt ?? false))
+            plugins.end()
+        }
         var edits = enriched?.edits ?? RequestEdits()
         edits.headers.insert(
             .set(name: RoutingHeaders.upstreamSelectedModel, value: selection.servedName),
@@ -172,14 +223,15 @@ package struct SemanticRouter: Sendable {
     private func keep(
         _ request: InboundRequest,
         _ judgement: Judgement,
-        isServed: (String) -> Bool
+        isServed: (String) -> Bool,
+        _ trace: TracePoint?
     ) -> RoutingOutcome {
         guard let asked = request.text.model else { return .bypass(.explicitModel) }
         let plugins = config.global.router.explicitModelPlugins
         var edits = RequestEdits()
         var injectedSystemPrompt = false
         if let decision = judgement.decision {
-            if plugins.contains(.fastResponse), let answer = answer(to: request, of: decision, judgement) {
+            if plugins.contains(.fastResponse), let answer = answer(to: request, of: decision, judgement, trace) {
                 return answer
             }
             let enriched = decision.enrichment.policyEdits(for: request.text, only: plugins)
@@ -211,9 +263,13 @@ package struct SemanticRouter: Sendable {
     private func answer(
         to request: InboundRequest,
         of decision: Decision,
-        _ judgement: Judgement
+        _ judgement: Judgement,
+        _ trace: TracePoint?
     ) -> RoutingOutcome? {
         guard let settings = decision.enrichment.fastResponse else { return nil }
+        let plugins = trace?.begin(SemanticSpans.plugins)
+        plugins?.set(SemanticSpans.pluginTypes, .texts(decision.pluginTypes))
+        defer { plugins?.end() }
         var response = FastResponse(settings).response(to: request.text, unixSeconds: unixTime())
         let facts = HeaderContract.Facts(
             judgement: judgement,

@@ -1,6 +1,8 @@
 import GRPCTransport
+import Instruments
 import NIOCore
 import OpenAIWire
+import SemanticRouter
 import Transport
 
 /// One call: carries messages between a connection and a stream's state. Confined to the connection's event loop.
@@ -14,6 +16,8 @@ final class ExtProcCall: GRPCCallHandler {
     private var timer: Scheduled<Void>?
     /// Whether the request has been asked about, and so been counted.
     private var isCounted = false
+    /// Where the request's way is recorded, if it is traced.
+    private var trace: TracePoint?
 
     init(service: ExtProcService, call: GRPCServerCall) {
         self.service = service
@@ -40,8 +44,21 @@ final class ExtProcCall: GRPCCallHandler {
             fail(.malformed, GRPCStatus(.invalidArgument, "this is no message of Envoy's"))
             return
         }
+        if case .requestHeaders(let part) = request.part { begin(part.fields) }
         carryOut(stream.receive(request))
         keepWithinBounds()
+    }
+
+    /// Envoy tells of its own span with the call, if it traces; else the client may have told of one.
+    private func begin(_ fields: HeaderFields) {
+        guard trace == nil, let tracer = service.tracer else { return }
+        let parent =
+            TraceContext(call.header(TraceContext.parentHeader), call.header(TraceContext.stateHeader))
+            ?? TraceContext(fields.first("traceparent"), fields.first("tracestate"))
+        guard let trace = tracer.begin(SemanticSpans.request, parent: parent) else { return }
+        let point = TracePoint(trace: trace)
+        if let id = fields.first("x-request-id") { point.set(SemanticSpans.requestID, .text(id)) }
+        self.trace = point
     }
 
     func receiveEnd() {
@@ -54,6 +71,8 @@ final class ExtProcCall: GRPCCallHandler {
         } else if !isCounted, stream.isDecided {
             service.metrics.count(.pass)
         }
+        if let code = stream.refusal { trace?.fail(code.rawValue) }
+        trace?.trace.finish()
         timer?.cancel()
         service.budget.release(reservedBytes)
         reservedBytes = 0
@@ -68,7 +87,7 @@ final class ExtProcCall: GRPCCallHandler {
         var step = step
         while case .ask(let question) = step {
             isCounted = true
-            step = stream.answer(service.verdict(question))
+            step = stream.answer(service.verdict(question, trace))
         }
         switch step {
         case .nothing, .ask: break
@@ -126,6 +145,14 @@ final class ExtProcCall: GRPCCallHandler {
 
     private func fail(_ failure: ExtProcMetrics.Failure, _ status: GRPCStatus) {
         service.metrics.countFailure(failure)
+        trace?.fail(failure.rawValue)
         call.finish(status)
+    }
+}
+
+extension TraceContext {
+    fileprivate init?(_ traceparent: String?, _ tracestate: String?) {
+        guard let traceparent else { return nil }
+        self.init(traceparent: traceparent, tracestate: tracestate)
     }
 }

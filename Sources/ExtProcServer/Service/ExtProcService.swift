@@ -1,6 +1,6 @@
 package import ConfigKit
 package import GRPCTransport
-import Instruments
+package import Instruments
 package import NIOCore
 import OpenAIWire
 package import SemanticRouter
@@ -17,18 +17,22 @@ package struct ExtProcService: GRPCMethod {
     let settings: ExtProcSettings
     let metrics: ExtProcMetrics
     let budget: ByteBudget
+    /// Nil where nothing is traced.
+    let tracer: RequestTracer?
 
     /// - Parameter budget: memory for bodies that come in pieces.
     package init(
         semantic: Live<SemanticRouter>,
         settings: ExtProcSettings,
         metrics: ExtProcMetrics,
-        budget: ByteBudget
+        budget: ByteBudget,
+        tracer: RequestTracer? = nil
     ) {
         self.semantic = semantic
         self.settings = settings
         self.metrics = metrics
         self.budget = budget
+        self.tracer = tracer
     }
 
     package func begin(_ call: GRPCServerCall) -> any GRPCCallHandler {
@@ -41,12 +45,13 @@ package struct ExtProcService: GRPCMethod {
     }
 
     /// Answers what a stream asks. Never fails: what cannot be decided goes on as it is.
-    package func verdict(_ question: ExtProcStream.Question) -> ExtProcStream.Verdict {
+    package func verdict(_ question: ExtProcStream.Question, _ trace: TracePoint? = nil) -> ExtProcStream.Verdict {
         switch question {
         case .models(let head, let name): return models(name, head)
         case .route(let head, let endpoint, let body):
             let start = NIODeadline.now()
-            let verdict = route(head, endpoint, body)
+            trace?.set(SemanticSpans.path, .text(endpoint.rawValue))
+            let verdict = route(head, endpoint, body, trace)
             metrics.decided.record(.nanoseconds((NIODeadline.now() - start).nanoseconds))
             return verdict
         }
@@ -68,7 +73,12 @@ package struct ExtProcService: GRPCMethod {
         return .respond(ImmediateResponse(local, to: head, details: "sextant_local_response"))
     }
 
-    private func route(_ head: RequestHead, _ endpoint: TextEndpoint, _ body: ByteBuffer) -> ExtProcStream.Verdict {
+    private func route(
+        _ head: RequestHead,
+        _ endpoint: TextEndpoint,
+        _ body: ByteBuffer,
+        _ trace: TracePoint?
+    ) -> ExtProcStream.Verdict {
         do throws(RouterError) {
             let identity = settings.trustsIdentityHeaders ? try Identity.claimed(by: head.fields.values) : nil
             let text = try TextRequest(endpoint: endpoint, body: body)
@@ -79,18 +89,37 @@ package struct ExtProcService: GRPCMethod {
                 wantsDebugHeaders: head.wantsDebugHeaders
             )
             // Who serves what is known to the inference router behind Envoy alone.
-            let outcome = router.routeNow(inbound, isServed: { _ in true })
+            let outcome = router.routeNow(inbound, isServed: { _ in true }, trace: trace)
             let verdict = try ExtProcTranslator.verdict(outcome, for: text, head: head, by: router)
             metrics.count(outcome.kind)
-            return verdict
+            trace?.set(SemanticSpans.outcome, .text(outcome.kind.rawValue))
+            return verdict.telling(trace)
         } catch {
             guard error.origin == .client else {
                 metrics.countFailure(.internal)
+                trace?.fail(error.code.rawValue)
                 return .proceed(ExtProcStream.Proceeding())
             }
             metrics.countRefusal(error.code)
+            trace?.fail(error.code.rawValue)
+            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.refuse.rawValue))
             return .respond(ImmediateResponse(error, to: head))
         }
+    }
+}
+
+extension ExtProcStream.Verdict {
+    /// With what the next process is told of the trace; an Envoy that traces says it in its own words after that.
+    fileprivate func telling(_ trace: TracePoint?) -> ExtProcStream.Verdict {
+        guard let trace, case .proceed(var proceeding) = self else { return self }
+        let context = trace.context
+        proceeding.headers.fields.append(.init(TraceContext.parentHeader, context.traceparent))
+        if context.state.isEmpty {
+            proceeding.headers.removed.append(TraceContext.stateHeader)
+        } else {
+            proceeding.headers.fields.append(.init(TraceContext.stateHeader, context.state))
+        }
+        return .proceed(proceeding)
     }
 }
 

@@ -1,8 +1,8 @@
 import HTTPTransport
-import Instruments
+package import Instruments
 import Logging
 import NIOCore
-import NIOHTTP1
+package import NIOHTTP1
 import OpenAIWire
 import Resilience
 import Transport
@@ -22,6 +22,8 @@ final class ProxyCall: UpstreamReceiver {
 
     private var call: UpstreamCall?
     private var lease: Lease?
+    /// The attempt under way.
+    private var span: TracePoint?
     private var isAnswering = false
     private var isEventStream = false
     private var isReadingPaused = false
@@ -54,6 +56,14 @@ final class ProxyCall: UpstreamReceiver {
         headers.reserveCapacity(request.headers.count + 2)
         headers.add(name: "host", value: worker.endpoint.origin.authority)
         headers.add(contentsOf: request.headers)
+        if let trace = request.trace {
+            let attempt = trace.begin(InferenceSpans.attempt)
+            span = attempt
+            attempt.set(InferenceSpans.method, .text(request.method.rawValue))
+            attempt.set(InferenceSpans.backend, .text(worker.endpoint.url))
+            attempt.set(InferenceSpans.requestID, .text(request.id))
+            headers.tell(attempt.context)
+        }
         let upstream = UpstreamRequest(
             method: request.method,
             uri: request.uri,
@@ -74,8 +84,17 @@ final class ProxyCall: UpstreamReceiver {
             """
             Routing request \(request.id) with session id None to \(worker.endpoint.url) \
             at \(WallClock.seconds()), process time = \(WallClock.fourDecimals(elapsed))
-            """
+            """,
+            metadata: request.trace.map { ["trace_id": "\($0.trace.id.text)"] }
         )
+    }
+
+    /// With what tells one request's lines from another's.
+    private func identified(_ facts: Logger.Metadata) -> Logger.Metadata {
+        var metadata = facts
+        metadata["request_id"] = "\(request.id)"
+        if let trace = request.trace { metadata["trace_id"] = "\(trace.trace.id.text)" }
+        return metadata
     }
 
     // MARK: The worker's answer
@@ -85,7 +104,8 @@ final class ProxyCall: UpstreamReceiver {
         report(head.status, of: worker)
         isAnswering = true
         // Before anything that may end the call.
-        worker.metrics.observeFirstByte(since: request.arrival, at: .now())
+        let now = NIODeadline.now()
+        worker.metrics.observeFirstByte(since: request.arrival, at: now)
         // Nothing is sent again from here on: the body's memory is free.
         request.body = ByteBuffer()
         exchange.releaseRequestBody()
@@ -96,6 +116,13 @@ final class ProxyCall: UpstreamReceiver {
         isEventStream = head.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         exchange.start(status: head.status, headers: headers, length: length)
+        if let span, let trace = request.trace {
+            span.set(InferenceSpans.status, .number(Int(head.status.code)))
+            span.set(InferenceSpans.isStreaming, .flag(isEventStream))
+            trace.set(InferenceSpans.status, .number(Int(head.status.code)))
+            trace.set(InferenceSpans.backend, .text(worker.endpoint.url))
+            trace.set(InferenceSpans.firstByte, .decimal(Double((now - request.arrival).nanoseconds) / 1e9))
+        }
     }
 
     /// Passive health: an answer shows that the worker is there, except for the statuses by which servers and proxies say
@@ -131,10 +158,13 @@ final class ProxyCall: UpstreamReceiver {
         // A request pinned to a worker may name any model; only names that the worker serves are labels.
         let label = worker.metrics.models[request.model] == nil ? "" : request.model
         router.metrics.countError(worker: worker, model: label, kind: error.kind.rawValue)
+        span?.fail(error.kind.rawValue)
+        span?.end()
+        span = nil
         if isAnswering {
             router.logger.warning(
                 "worker broke off within its answer",
-                metadata: ["request_id": "\(request.id)", "server": "\(worker.endpoint.url)", "error": "\(error)"]
+                metadata: identified(["server": "\(worker.endpoint.url)", "error": "\(error)"])
             )
             breakOff(error)
             complete(.error)
@@ -149,10 +179,9 @@ final class ProxyCall: UpstreamReceiver {
         let next = mayGoOn(after: error, at: now) ? order.dropFirst().first : nil
         router.logger.warning(
             "worker gave no answer",
-            metadata: [
-                "request_id": "\(request.id)", "server": "\(worker.endpoint.url)", "error": "\(error)",
-                "next": "\(next?.endpoint.url ?? "none")",
-            ]
+            metadata: identified([
+                "server": "\(worker.endpoint.url)", "error": "\(error)", "next": "\(next?.endpoint.url ?? "none")",
+            ])
         )
         guard next != nil else {
             answer(Self.routerError(for: error.kind, model: request.model.prefix(128)))
@@ -199,6 +228,8 @@ final class ProxyCall: UpstreamReceiver {
     }
 
     private func answer(_ error: RouterError) {
+        request.trace?.fail(error.code.rawValue)
+        request.trace?.set(InferenceSpans.status, .number(ErrorResponder.respond(to: error).statusCode))
         let local = ErrorResponder.respond(to: error)
         exchange.send(local, adding: request.responseHeaders)
     }
@@ -251,9 +282,25 @@ final class ProxyCall: UpstreamReceiver {
 
     private func complete(_ outcome: Outcome) {
         worker?.metrics.observeEnd(model: request.model, outcome, since: request.arrival, hasBegun: isAnswering)
+        if outcome != .success { (span ?? request.trace)?.fail(outcome.rawValue) }
+        span?.end()
+        span = nil
+        request.trace?.trace.finish()
         lease = nil
         call = nil
         exchange.onCancel = nil
         exchange.onWritable = nil
+    }
+}
+
+extension HTTPHeaders {
+    /// Tells the next process of the trace that the request belongs to, in place of what was said before.
+    package mutating func tell(_ context: TraceContext) {
+        replaceOrAdd(name: TraceContext.parentHeader, value: context.traceparent)
+        if context.state.isEmpty {
+            remove(name: TraceContext.stateHeader)
+        } else {
+            replaceOrAdd(name: TraceContext.stateHeader, value: context.state)
+        }
     }
 }

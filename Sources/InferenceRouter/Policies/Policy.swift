@@ -3,10 +3,13 @@ import Synchronization
 
 /// How a worker is chosen: pure steps over values, composed as data.
 package struct Policy: Sendable {
+    /// Its name in settings and spans.
+    let name: String
     let filters: [any Filter]
     let picker: any Picker
 
-    package init(filters: [any Filter], picker: any Picker) {
+    package init(name: String, filters: [any Filter], picker: any Picker) {
+        self.name = name
         self.filters = filters
         self.picker = picker
     }
@@ -53,7 +56,7 @@ package enum PolicyCatalog: String, CaseIterable, Sendable {
 
     package var policy: Policy {
         switch self {
-        case .roundrobin: Policy(filters: [HealthyFilter()], picker: RoundRobinPicker())
+        case .roundrobin: Policy(name: rawValue, filters: [HealthyFilter()], picker: RoundRobinPicker())
         }
     }
 }

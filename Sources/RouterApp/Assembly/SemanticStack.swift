@@ -19,6 +19,7 @@ package struct SemanticStack: Sendable {
     private let metrics: HTTPServer
     private let management: ManagementAPI?
     private let policy: PolicyFile
+    private let tracing: ProcessTracing?
     private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
     private let options: SemanticOptions
@@ -53,6 +54,7 @@ package struct SemanticStack: Sendable {
     ) async throws -> SemanticStack {
         let registry = MetricRegistry()
         ProcessMetrics.register(in: registry)
+        HostMetrics.register(in: registry)
         EventLoopMonitor(registry: registry).watch(group)
         let lifecycle = Lifecycle()
         let policy = try PolicyFile(
@@ -93,12 +95,21 @@ package struct SemanticStack: Sendable {
         let certificate = try options.certificate(registry: registry, logger: logger)
         settings.tls = certificate?.source
         let budget = ByteBudget(limit: settings.maxBufferedBytes)
+        let tracing = try await ProcessTracing.start(
+            flags: options.tracing.layer,
+            policy: policy.router.current.config.global.services.observability.tracing.layer,
+            service: "sextant-semantic",
+            registry: registry,
+            logger: logger,
+            group: group
+        )
         let extProcMetrics = ExtProcMetrics(registry: registry)
         let service = ExtProcService(
             semantic: policy.router,
             settings: options.extProcSettings,
             metrics: extProcMetrics,
-            budget: budget
+            budget: budget,
+            tracer: tracing?.tracer
         )
         let health = HealthService(services: [service.name]) { !lifecycle.isDraining }
         let server: GRPCServer
@@ -143,6 +154,7 @@ package struct SemanticStack: Sendable {
             metrics: metrics,
             management: management,
             policy: policy,
+            tracing: tracing,
             certificate: certificate,
             lifecycle: lifecycle,
             options: options,
@@ -179,6 +191,7 @@ package struct SemanticStack: Sendable {
         }
         await api?.shutdown(within: .zero)
         await metrics.shutdown(within: .zero)
+        await tracing?.shutdown()
         try? await group.shutdownGracefully()
     }
 }

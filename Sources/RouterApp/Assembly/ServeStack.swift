@@ -29,6 +29,7 @@ package struct ServeStack: Sendable {
     private let clients: LoopLocal<UpstreamClient>
     private let reload: ReloadController
     private let management: ManagementAPI?
+    private let tracing: ProcessTracing?
     private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
     private let drainDelay: Duration
@@ -89,6 +90,14 @@ package struct ServeStack: Sendable {
             logger: logger
         )
 
+        let tracing = try await ProcessTracing.start(
+            flags: options.tracing.layer,
+            policy: reload.semantic?.current.config.global.services.observability.tracing.layer,
+            service: "sextant-\(kind.rawValue)",
+            registry: registry,
+            logger: logger,
+            group: group
+        )
         let gatewayMetrics = GatewayMetrics(registry: registry)
         var random = SystemRandomNumberGenerator()
         let lifecycle = Lifecycle()
@@ -100,6 +109,7 @@ package struct ServeStack: Sendable {
             settings: options.gatewaySettings,
             metrics: gatewayMetrics,
             requestIDs: RequestIDs(using: &random),
+            tracer: tracing?.tracer,
             isDraining: { lifecycle.isDraining },
             metricsPage: kind == .router ? metricsPage.response(accept:) : nil
         )
@@ -165,6 +175,7 @@ package struct ServeStack: Sendable {
             clients: clients,
             reload: reload,
             management: management,
+            tracing: tracing,
             certificate: certificate,
             lifecycle: lifecycle,
             drainDelay: options.drainDelay,
@@ -201,6 +212,7 @@ package struct ServeStack: Sendable {
             logger.warning("connections cut after the drain timeout", metadata: ["connections": "\(cut)"])
         }
         await admin?.shutdown(within: .zero)
+        await tracing?.shutdown()
         try? await clients.forEach { $0.closeIdleConnections() }
         try? await group.shutdownGracefully()
     }

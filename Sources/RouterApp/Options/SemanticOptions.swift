@@ -33,6 +33,9 @@ package struct SemanticOptions: Configurable {
     package var metricsHost = "0.0.0.0"
     package var management = ManagementOptions()
 
+    // Tracing
+    package var tracing = TracingFlags()
+
     // Logs
     package var logLevel = ServeOptions.LogLevel.info
     package var logFormat = LogFormat.text
@@ -92,6 +95,7 @@ package struct SemanticOptions: Configurable {
             Field("metrics-host", \.metricsHost, "The address of /metrics.").notEmpty()
             ManagementOptions.fields(at: \Self.management)
         }
+        FieldGroup("Tracing") { TracingFlags.fields(at: \Self.tracing) }
         FieldGroup("Logs") {
             Field("log-level", \.logLevel, "The least severe level that is logged.")
             Field("log-format", \.logFormat, "Lines for people or for machines.")
@@ -120,6 +124,7 @@ package struct SemanticOptions: Configurable {
             report.error("has no effect without --secure", at: "cert-path")
         }
         management.validate(&report)
+        tracing.validate(&report)
     }
 }
 

@@ -55,6 +55,9 @@ package struct ServeOptions: Configurable {
     // Management
     package var management = ManagementOptions()
 
+    // Tracing
+    package var tracing = TracingFlags()
+
     // Logs
     package var logLevel = LogLevel.info
     package var logFormat = LogFormat.text
@@ -171,6 +174,7 @@ package struct ServeOptions: Configurable {
             Field("admin-group", \.adminGroup, "Members may put workers to sleep and load adapters.").notEmpty()
         }
         FieldGroup("Management") { ManagementOptions.fields(at: \Self.management) }
+        FieldGroup("Tracing") { TracingFlags.fields(at: \Self.tracing) }
         FieldGroup("Logs") {
             Field("log-level", \.logLevel, "The least severe level that is logged.")
             Field("log-format", \.logFormat, "Lines for people or for machines.")
@@ -194,6 +198,7 @@ package struct ServeOptions: Configurable {
             report.error("has a path; workers are addressed by host and port", at: "static-backends", .index(index))
         }
         management.validate(&report)
+        tracing.validate(&report)
         if (certificatePath == nil) != (keyPath == nil) {
             report.error("goes together with --tls-key-path", at: "tls-cert-path")
         }

@@ -103,6 +103,7 @@ package struct RouterConfig: Configurable {
 /// `global.services`.
 package struct ServicesConfig: Configurable {
     package var authz = AuthzConfig()
+    package var observability = ObservabilityConfig()
 
     package init() {}
 
@@ -110,11 +111,23 @@ package struct ServicesConfig: Configurable {
         Field("authz", \.authz, "Whose request it is.")
         NotSupported("api", "requests are not classified in batches")
         NotSupported("response_api", "`/v1/responses` is the worker's")
-        NotSupported("observability", "metrics are at /metrics; nothing is traced")
+        Field("observability", \.observability, "What can be seen of requests.")
         NotSupported("ratelimit", "the rate of requests is not limited")
         NotSupported("management_api", "its address is given by --admin-host and --admin-port")
         NotSupported("startup_status", "the admin port's /ready says it")
         NotSupported("router_replay", "routing decisions are not recorded")
+    }
+}
+
+/// `global.services.observability`. Read when the process starts.
+package struct ObservabilityConfig: Configurable {
+    package var tracing = TracingConfig()
+
+    package init() {}
+
+    package static let schema = Schema<Self>("observability", "What can be seen of requests.") {
+        Field("tracing", \.tracing, "Traces, sent to an OpenTelemetry collector. A change takes a restart.")
+        NotSupported("metrics", "all figures are at /metrics, also those by window; see --record-metrics")
     }
 }
 

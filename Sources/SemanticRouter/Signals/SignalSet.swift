@@ -42,6 +42,13 @@ package struct SignalTable: Sendable {
 
     package func position(of id: SignalID) -> Int? { positions[id] }
 
+    /// The signals that were found, as `kind:name`.
+    func names(of signals: SignalSet) -> [String] {
+        signals.readings.enumerated().compactMap { position, reading in
+            reading.isPresent ? "\(ids[position].type.rawValue):\(ids[position].name)" : nil
+        }
+    }
+
     /// The readings of all signals that are evaluated; the others are unavailable.
     ///
     /// - Parameter observe: called around the evaluation of each kind, which it must run; for measuring.

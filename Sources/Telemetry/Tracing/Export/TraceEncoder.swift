@@ -3,8 +3,8 @@ package import NIOCore
 
 /// Writes traces as an `ExportTraceServiceRequest` (Protos/otlp/trace.proto).
 ///
-/// By hand: messages of SwiftProtobuf cost some twenty times as much for each span, which at full rate would be as much as
-/// serving the request. Each message's length is computed before it is written, so that nothing is moved.
+/// By hand: with SwiftProtobuf's messages it takes three times as long, and the machine that serves requests does it.
+/// Each message's length is computed before it is written, so that nothing is moved.
 package struct TraceEncoder: Sendable {
     /// The resource and the scope, encoded once.
     private let resource: ByteBuffer
@@ -27,7 +27,7 @@ package struct TraceEncoder: Sendable {
         self.scope = scope
     }
 
-    /// - Complexity: O(bytes); some hundred nanoseconds for a span.
+    /// - Complexity: O(bytes); 0.65 µs for a span with one attribute.
     package func request(_ traces: [Trace.Finished]) -> ByteBuffer {
         var encoded: [EncodedSpan] = []
         encoded.reserveCapacity(traces.reduce(0) { $0 + $1.spans.count })

@@ -112,6 +112,20 @@ package struct TracingSettings: Hashable, Sendable {
         )
     }
 
+    /// How traces are chosen, for logs.
+    package var samplingText: String {
+        let choice =
+            switch sampling {
+            case .always: "always"
+            case .never: "never"
+            case .ratio(let share): "ratio \(share)"
+            case .perSecond(let rate): "\(rate) a second"
+            }
+        let besides = [followsParent ? "or as the sender chose" : nil, keepsErrors ? "and errors" : nil]
+        let slow = slowerThan.map { "and slower than \($0)" }
+        return ([choice] + (besides + [slow]).compactMap { $0 }).joined(separator: ", ")
+    }
+
     /// Where traces go, for logs and pages.
     package var endpointText: String {
         let name = host.contains(":") ? "[\(host)]" : host
