@@ -92,7 +92,9 @@ extension TracingConfig {
                 "The collector: `host:port`, or a URL whose scheme says whether TLS is used.",
                 example: "otel-collector:4317"
             )
-            .check("must be host:port or an http(s) URL") { $0.isEmpty || TraceEndpoint($0, isTLS: false) != nil }
+            .check("must be host:port or a URL of http(s) or grpc(s)") {
+                $0.isEmpty || TraceEndpoint($0, isTLS: false) != nil
+            }
             Field("insecure", \.isInsecure, "Whether an endpoint without a scheme is spoken to without TLS.")
             Field(
                 "protocol",

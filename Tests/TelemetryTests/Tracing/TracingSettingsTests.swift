@@ -151,6 +151,18 @@ struct TracingSettingsTests {
             Expected(flags: ("https://otel:9/x/y", false), table: [:], text: "https://otel:9/x/y"),
             Expected(flags: ("http://otel/", false), table: [:], text: "grpc://otel:80"),
             Expected(flags: ("[::1]:4317", false), table: [:], text: "grpc://[::1]:4317"),
+            Expected(flags: ("grpc://otel", false), table: [:], text: "grpc://otel:4317"),
+            Expected(flags: ("grpcs://otel:4318", false), table: [:], text: "grpcs://otel:4318"),
+            Expected(
+                flags: ("grpc://otel:4317", false),
+                table: ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"],
+                text: "grpc://otel:4317"
+            ),
+            Expected(
+                flags: nil,
+                table: ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "grpc://otel:4317"],
+                text: "grpc://otel:4317"
+            ),
             Expected(
                 flags: ("otel", false),
                 table: ["OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"],
@@ -204,7 +216,7 @@ struct TracingSettingsTests {
         "What is no endpoint is none",
         arguments: [
             "", ":4317", "host:", "host:0", "host:65536", "host:x", "ftp://host:1", "host:1/path", "http://", "a b:1",
-            "http://u@h:1", "http://h:1?x", "[::1:4317", "[]:1", "http:///x",
+            "http://u@h:1", "http://h:1?x", "grpc://h:1/x", "[::1:4317", "[]:1", "http:///x",
         ]
     )
     func noEndpoint(text: String) throws {

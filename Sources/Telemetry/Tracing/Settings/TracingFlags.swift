@@ -24,7 +24,9 @@ package struct TracingFlags: Sendable, Hashable {
             get: { $0[keyPath: keyPath].endpoint },
             set: { $0[keyPath: keyPath].endpoint = $1 }
         )
-        .check("must be host:port or an http(s) URL") { $0.map { TraceEndpoint($0, isTLS: false) != nil } ?? true }
+        .check("must be host:port or a URL of http(s) or grpc(s)") {
+            $0.map { TraceEndpoint($0, isTLS: false) != nil } ?? true
+        }
         Field<Root, String?>(
             "otel-service-name",
             "`service.name` of the traces. Default: the command's name.",
@@ -44,7 +46,7 @@ package struct TracingFlags: Sendable, Hashable {
         if isSecure, endpoint == nil {
             report.warning("has no effect without --otel-endpoint", at: "otel-secure")
         }
-        if isSecure, endpoint?.hasPrefix("http://") == true {
+        if isSecure, let endpoint, endpoint.hasPrefix("http://") || endpoint.hasPrefix("grpc://") {
             report.error("contradicts --otel-endpoint, whose scheme asks for no TLS", at: "otel-secure")
         }
     }

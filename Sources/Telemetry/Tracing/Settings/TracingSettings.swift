@@ -79,7 +79,7 @@ package struct TracingSettings: Hashable, Sendable {
         guard !environment.isSwitchedOff, layer.isEnabled == true, let endpoint = layer.endpoint else { return nil }
 
         let isHTTP = endpoint.path != nil || endpoint.port == defaultPort(of: .http)
-        let transport = layer.transport ?? (isHTTP ? .http : .grpc)
+        let transport = endpoint.transport ?? layer.transport ?? (isHTTP ? .http : .grpc)
         var settings = TracingSettings(host: endpoint.host, port: endpoint.port ?? defaultPort(of: transport))
         settings.transport = transport
         settings.isTLS = endpoint.isTLS

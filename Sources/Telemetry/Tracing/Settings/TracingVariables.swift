@@ -59,8 +59,8 @@ package struct TracingVariables: Sendable {
         let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
         if let (name, value) = exporter("ENDPOINT") {
             if var endpoint = TraceEndpoint(value, isTLS: !insecure) {
-                // The general endpoint is a base; that of traces is used as it is.
-                if name == own, value.contains("://") {
+                // The general endpoint is a base; that of traces is used as it is. With gRPC there is no path.
+                if name == own, value.contains("://"), endpoint.transport == nil {
                     endpoint = endpoint.with(path: endpoint.path ?? "/")
                 } else if let path = endpoint.path {
                     endpoint = endpoint.with(path: path.withoutSlashAtEnd + "/v1/traces")
@@ -68,7 +68,7 @@ package struct TracingVariables: Sendable {
                 layer.endpoint = endpoint
                 layer.isEnabled = true
             } else {
-                ignore(name, "it is neither host:port nor an http(s) URL")
+                ignore(name, "it is neither host:port nor a URL of http(s) or grpc(s)")
             }
         }
         if let (name, value) = exporter("PROTOCOL") {
