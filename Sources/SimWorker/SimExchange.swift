@@ -17,6 +17,8 @@ final class SimExchange {
     private var generation: Generation?
     private var id: LoadModel.ID?
     private var fault: Fault.Kind?
+    /// Nil where this request is not traced, or not yet.
+    private var trace: Trace?
     private var clock: TokenClock?
     private var timer: Scheduled<Void>?
     private var arrivedAt = NIODeadline.distantPast
@@ -42,9 +44,15 @@ final class SimExchange {
         do throws(SimError) {
             fault = try engine.fault(head, path: path)
             switch fault {
-            case .hang, .kvFull, .refuse: return
-            case .reset: return breakOff()
-            case .status(let status): throw SimError(status, "InjectedFault", "This answer is an injected fault.")
+            case .hang, .kvFull, .refuse:
+                traceFault(path)
+                return
+            case .reset:
+                traceFault(path)
+                return breakOff()
+            case .status(let status):
+                traceFault(path)
+                return respond(SimError(status, "InjectedFault", "This answer is an injected fault.").response)
             case .resetMidStream, .slow, nil: break
             }
             switch try engine.plan(head, path: path, body) {
@@ -61,6 +69,8 @@ final class SimExchange {
     private func arrive(_ generation: Generation) {
         self.generation = generation
         arrivedAt = .now()
+        beginTrace()
+        if let facts = generation.facts { trace?.state(facts, promptTokens: generation.totalPromptTokens) }
         let bound = NIOLoopBound(self, eventLoop: exchange.eventLoop)
         let (id, arrival) = engine.arrived(generation) { cachedTokens in
             bound.eventLoop.execute { bound.value.admitted(cachedTokens: cachedTokens) }
@@ -76,6 +86,8 @@ final class SimExchange {
 
     private func refused(_ error: SimError) {
         id = nil
+        // Without an end it is handed to nobody.
+        trace = nil
         respond(error.response)
     }
 
@@ -202,8 +214,9 @@ final class SimExchange {
     }
 
     private func respond(_ response: SimResponse) {
-        end(.answered)
         if case .resetMidStream = fault, response.status == .ok {
+            failTrace()
+            end(.answered)
             // Half of a whole body is what arrives.
             exchange.start(
                 status: response.status,
@@ -218,6 +231,7 @@ final class SimExchange {
             exchange.abort()
             return
         }
+        end(.answered)
         exchange.respond(
             status: response.status,
             headers: headers(contentType: response.contentType),
@@ -261,13 +275,22 @@ final class SimExchange {
         metrics.requestGenerationTokens.record(Double(generated))
         let admitted = admittedAt ?? now
         let first = firstTokenAt ?? now
-        metrics.timeToFirstToken.record(seconds(from: arrivedAt, to: first))
-        metrics.endToEnd.record(seconds(from: arrivedAt, to: now))
-        metrics.queueTime.record(seconds(from: arrivedAt, to: admitted))
-        metrics.prefillTime.record(seconds(from: admitted, to: first))
-        metrics.decodeTime.record(seconds(from: first, to: now))
-        metrics.inferenceTime.record(seconds(from: admitted, to: now))
-        if steps > 1 { metrics.timePerOutputToken.record(seconds(from: first, to: now) / Double(steps - 1)) }
+        let times = RequestTimes(
+            toFirstToken: seconds(from: arrivedAt, to: first),
+            endToEnd: seconds(from: arrivedAt, to: now),
+            inQueue: seconds(from: arrivedAt, to: admitted),
+            prefill: seconds(from: admitted, to: first),
+            decode: seconds(from: first, to: now),
+            inference: seconds(from: admitted, to: now)
+        )
+        metrics.timeToFirstToken.record(times.toFirstToken)
+        metrics.endToEnd.record(times.endToEnd)
+        metrics.queueTime.record(times.inQueue)
+        metrics.prefillTime.record(times.prefill)
+        metrics.decodeTime.record(times.decode)
+        metrics.inferenceTime.record(times.inference)
+        if steps > 1 { metrics.timePerOutputToken.record(times.decode / Double(steps - 1)) }
+        trace?.state(times, completionTokens: generated)
     }
 
     private func seconds(from start: NIODeadline, to end: NIODeadline) -> Double {
@@ -276,6 +299,7 @@ final class SimExchange {
 
     /// Closes the connection in the middle of whatever was going on.
     private func breakOff() {
+        failTrace()
         end(.answered)
         abandon()
         exchange.flush()
@@ -283,6 +307,8 @@ final class SimExchange {
     }
 
     private func clientLeft() {
+        // A fault's word comes first.
+        trace?.fail(.root, SimMetrics.FinishReason.abort.rawValue)
         end(.cancelled)
         abandon()
     }
@@ -301,6 +327,31 @@ final class SimExchange {
         timer?.cancel()
         timer = nil
         clock = nil
+        trace?.finish()
         if let logged { engine.log.ended(logged, outcome) }
+    }
+
+    // MARK: Tracing
+
+    private func beginTrace() {
+        guard let tracer = engine.tracer else { return }
+        let states = head.headers[TraceContext.stateHeader]
+        let parent = head.headers.first(name: TraceContext.parentHeader).flatMap { value in
+            TraceContext(traceparent: value, tracestate: states.isEmpty ? nil : states.joined(separator: ","))
+        }
+        trace = tracer.begin(SimSpans.request, parent: parent)
+    }
+
+    /// Traces a request that a fault keeps from the engine, if the engine were to answer it.
+    private func traceFault(_ path: String) {
+        guard engine.tracer != nil, let route = Route.all[path], route.asksModel, route.methods.contains(head.method)
+        else { return }
+        beginTrace()
+        failTrace()
+    }
+
+    private func failTrace() {
+        guard let trace, let fault else { return }
+        trace.fail(.root, fault.name)
     }
 }

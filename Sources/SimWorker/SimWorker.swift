@@ -21,13 +21,15 @@ package final class SimWorker: Sendable {
 
     /// Starts to listen.
     ///
+    /// - Parameter tracer: nil where nothing is traced.
     /// - Throws: an `IOError` when the address cannot be bound.
     package static func start(
         _ config: SimConfig,
         group: any EventLoopGroup,
-        registry: MetricRegistry = MetricRegistry()
+        registry: MetricRegistry = MetricRegistry(),
+        tracer: RequestTracer? = nil
     ) async throws -> SimWorker {
-        let engine = SimEngine(config, registry: registry)
+        let engine = SimEngine(config, registry: registry, tracer: tracer)
         var settings = HTTPServerSettings()
         // A router keeps its connections longer than a browser.
         settings.keepAliveTimeout = .minutes(10)

@@ -1,9 +1,11 @@
 import HTTPTransport
+import Instruments
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 import OpenAIWire
 import SimWorker
+import Synchronization
 import TestSupport
 import Testing
 import Transport
@@ -18,6 +20,7 @@ struct Stand {
     /// Runs `body` against a worker without latency, unless `change` says otherwise.
     static func with(
         _ change: (inout SimConfig) -> Void = { _ in },
+        tracer: RequestTracer? = nil,
         _ body: (Stand) async throws -> Void
     ) async throws {
         var config = SimConfig()
@@ -26,7 +29,7 @@ struct Stand {
         config.workerID = "w1"
         change(&config)
         let group = MultiThreadedEventLoopGroup.singleton
-        let worker = try await SimWorker.start(config, group: group)
+        let worker = try await SimWorker.start(config, group: group, tracer: tracer)
         let clients = try await UpstreamClient.perLoop(of: group, settings: UpstreamSettings())
         let stand = Stand(
             worker: worker,
@@ -98,6 +101,14 @@ struct Reply {
             try events.filter { $0 != "[DONE]" }.map { try JSONDocument(ByteBuffer(string: $0)).root }
         }
     }
+}
+
+/// Keeps what is handed on.
+final class KeptTraces: TraceSink {
+    private let kept = Mutex<[Trace.Finished]>([])
+
+    var all: [Trace.Finished] { kept.withLock { $0 } }
+    func record(_ trace: Trace.Finished) { kept.withLock { $0.append(trace) } }
 }
 
 /// Waits until `condition` holds; records an issue when it has not within ten seconds.

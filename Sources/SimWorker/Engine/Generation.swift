@@ -14,6 +14,8 @@ struct Generation: Sendable {
     let outputTokens: [Int]
     /// The prompt was computed elsewhere: its tokens take no prefill time.
     let isPrefilled: Bool
+    /// What its span says of it; nil where nothing is traced.
+    let facts: RequestFacts?
     var payload: Payload
 
     var sequences: [LoadModel.Sequence] {

@@ -40,6 +40,8 @@ package final class SimEngine: Sendable {
     package let config: SimConfig
     package let registry: MetricRegistry
     package let log: RequestLog
+    /// Nil where nothing is traced.
+    let tracer: RequestTracer?
     let metrics: SimMetrics
     let clockSettings: TokenClock.Settings
     private let shared: Shared
@@ -50,9 +52,10 @@ package final class SimEngine: Sendable {
     private let model: TextModel
     private let texts: TextEndpoints
 
-    package init(_ config: SimConfig, registry: MetricRegistry = MetricRegistry()) {
+    package init(_ config: SimConfig, registry: MetricRegistry = MetricRegistry(), tracer: RequestTracer? = nil) {
         self.config = config
         self.registry = registry
+        self.tracer = tracer
         log = RequestLog(capacity: config.requestLogSize)
         clockSettings = TokenClock.Settings(config)
         workerName = Mutex(config.workerID.isEmpty ? String(config.port) : config.workerID)
@@ -247,6 +250,13 @@ package final class SimEngine: Sendable {
                     choices[(index * perPrompt)..<((index + 1) * perPrompt)].reduce(0) { $0 + $1.pieces.count }
                 },
                 isPrefilled: request.isRemotePrefill,
+                facts: tracer.map { _ in
+                    RequestFacts(
+                        model: request.model,
+                        id: answer.id,
+                        sampling: RequestFacts.Sampling(request, root, config: config)
+                    )
+                },
                 payload: .answer(answer, format)
             )
         )
@@ -255,6 +265,7 @@ package final class SimEngine: Sendable {
     private func fixed(_ endpoint: Route.TextEndpoint, _ root: JSONValue) throws(SimError) -> Plan {
         try checkAwake()
         guard root.isObject else { throw .badRequest("The body must be a JSON object.") }
+        let facts = tracer == nil ? nil : RequestFacts(model: try GenerationRequest.model(root, config))
         let result =
             switch endpoint {
             case .embeddings: try texts.embeddings(root)
@@ -270,6 +281,7 @@ package final class SimEngine: Sendable {
                 promptTokens: [result.promptTokens],
                 outputTokens: [0],
                 isPrefilled: false,
+                facts: facts,
                 payload: .fixed(.json(result.body))
             )
         )

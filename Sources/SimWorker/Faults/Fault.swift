@@ -20,6 +20,19 @@ package struct Fault: Sendable, Hashable {
         /// `kv-full`: requests wait as if no KV block were free. While it is set for all requests, the whole worker is
         /// full; in a request's header it means that this request waits for ever.
         case kvFull
+
+        /// As it is written, without its value.
+        var name: String {
+            switch self {
+            case .refuse: "refuse"
+            case .hang: "hang"
+            case .status: "status"
+            case .reset: "reset"
+            case .resetMidStream: "reset-mid-stream"
+            case .slow: "slow"
+            case .kvFull: "kv-full"
+            }
+        }
     }
 
     package let kind: Kind
@@ -120,16 +133,14 @@ package struct Fault: Sendable, Hashable {
 extension Fault: CustomStringConvertible {
     /// The written form.
     package var description: String {
-        var text =
-            switch kind {
-            case .refuse(let duration): "refuse=\(duration / .seconds(1))"
-            case .hang: "hang"
-            case .status(let status): "status=\(status)"
-            case .reset: "reset"
-            case .resetMidStream(let chunks): "reset-mid-stream=\(chunks)"
-            case .slow(let factor): "slow=\(factor)"
-            case .kvFull: "kv-full"
-            }
+        var text = kind.name
+        switch kind {
+        case .refuse(let duration): text += "=\(duration / .seconds(1))"
+        case .status(let status): text += "=\(status)"
+        case .resetMidStream(let chunks): text += "=\(chunks)"
+        case .slow(let factor): text += "=\(factor)"
+        case .hang, .reset, .kvFull: break
+        }
         if rate != 1 { text += ";rate=\(rate)" }
         if let times { text += ";times=\(times)" }
         if let path { text += ";path=\(path)" }

@@ -42,6 +42,14 @@ enum Route: Sendable {
         "/sim/faults": .simFaults,
     ]
 
+    /// Whether its requests take model time.
+    var asksModel: Bool {
+        switch self {
+        case .generate, .text: true
+        default: false
+        }
+    }
+
     var methods: [HTTPMethod] {
         switch self {
         case .generate, .text, .transcriptions, .tokenize, .detokenize, .sleep, .wakeUp: [.POST]
