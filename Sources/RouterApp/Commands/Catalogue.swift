@@ -55,7 +55,8 @@ package enum Catalogue {
         Section(
             "Simulated workers",
             "Of `sextant sim`, under vLLM's names.",
-            metrics: SimMetrics.definitions
+            metrics: SimMetrics.definitions,
+            spans: SimSpans.definitions
         ),
     ]
 

@@ -1,7 +1,10 @@
 import ConfigKit
+import Instruments
+import Logging
 import NIOCore
 import NIOPosix
 import SimWorker
+import Telemetry
 
 /// `sextant sim`.
 struct SimCommand {
@@ -16,8 +19,30 @@ struct SimCommand {
         ProcessLimits.raiseFileLimit()
         let config = options.simConfig
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
+        let registry = MetricRegistry()
+        let output: LogOutput
         do {
-            let worker = try await SimWorker.start(config, group: group)
+            output = try LogOutput(descriptor: 2, format: .text)
+        } catch {
+            Console.complain("\(error)")
+            return 1
+        }
+        defer { output.close() }
+        let tracing: ProcessTracing?
+        do {
+            tracing = try await ProcessTracing.start(
+                flags: options.tracing,
+                service: "sextant-sim",
+                registry: registry,
+                logger: output.logger(label: "sextant.sim", level: .info, format: .text),
+                group: group
+            )
+        } catch {
+            Console.complain("\(error)")
+            return 1
+        }
+        do {
+            let worker = try await SimWorker.start(config, group: group, registry: registry, tracer: tracing?.tracer)
             Console.complain(
                 "sextant sim: \(config.modelNames.joined(separator: ", ")) on \(config.host), port \(worker.port)"
             )
@@ -27,6 +52,7 @@ struct SimCommand {
             Console.complain("cannot listen on \(config.host), port \(config.port): \(error)")
             return 1
         }
+        await tracing?.shutdown()
         try? await group.shutdownGracefully()
         return 0
     }

@@ -1,4 +1,5 @@
 package import ConfigKit
+package import Instruments
 package import SimWorker
 
 /// The flags of `sextant sim`: vLLM's names where vLLM has the flag, llm-d-inference-sim's else.
@@ -8,6 +9,7 @@ package struct SimOptions: Configurable {
     package var apiKey: Secret?
     package var faults: [FaultText] = []
     package var threads = 1
+    package var tracesEndpoint: String?
 
     package init() {}
 
@@ -62,6 +64,21 @@ package struct SimOptions: Configurable {
             Field("block-size", \.config.blockTokens, "Tokens of a block.").range(1...1024)
             Field("num-gpu-blocks", \.config.blockCount, "Blocks of the cache.").range(1...)
         }
+        FieldGroup("Tracing") {
+            Field(
+                "otlp-traces-endpoint",
+                \.tracesEndpoint,
+                """
+                Traces requests as vLLM does, and sends the traces to this OpenTelemetry collector: a URL of grpc, grpcs, \
+                http or https, or `host:port` without TLS. OpenTelemetry's variables (OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, \
+                OTEL_SERVICE_NAME and others) say more.
+                """,
+                example: "grpc://otel-collector:4317"
+            )
+            .check("must be host:port or a URL of http(s) or grpc(s)") {
+                $0.map { TraceEndpoint($0, isTLS: false) != nil } ?? true
+            }
+        }
         FieldGroup("Behaviour") {
             Field("legacy-metrics", \.config.legacyMetrics, "Show the metric names of vLLM before 0.10 too.")
             Field("enable-sleep-mode", \.config.sleepMode, "Answer /sleep, /wake_up and /is_sleeping.")
@@ -80,6 +97,14 @@ package struct SimOptions: Configurable {
     private var seed: Int {
         get { Int(clamping: config.seed) }
         set { config.seed = UInt64(max(0, newValue)) }
+    }
+
+    /// What the flags say about tracing.
+    package var tracing: TracingLayer {
+        var layer = TracingLayer()
+        layer.endpoint = tracesEndpoint.flatMap { TraceEndpoint($0, isTLS: false) }
+        if layer.endpoint != nil { layer.isEnabled = true }
+        return layer
     }
 
     /// The settings as the worker takes them.
