@@ -17,8 +17,12 @@ package struct GatewayMetrics: Sendable {
     )
 
     private let refused: CounterFamily
+    private let models: ModelMetrics
+    let stages: StageMetrics
 
-    package init(registry: MetricRegistry) {
+    package init(registry: MetricRegistry, models: ModelMetrics) {
+        self.models = models
+        stages = StageMetrics(registry: registry)
         refused = registry.counters(Self.refusals)
     }
 
@@ -32,5 +36,8 @@ package struct GatewayMetrics: Sendable {
         registry.sample(Self.bodyBytes) { Double(bodyBytes()) }
     }
 
-    func countRefusal(_ code: RouterError.Code) { refused.with(code.rawValue).increment() }
+    func countRefusal(_ code: RouterError.Code) {
+        refused.with(code.rawValue).increment()
+        if code == .invalidJSON { models.countFailure(.parse, model: nil) }
+    }
 }

@@ -122,6 +122,8 @@ package struct GatewayService: HTTPService {
     // MARK: The request's path
 
     private func respond(to arriving: ArrivingRequest, body: ByteBuffer, on exchange: HTTPExchange) {
+        let receiving = NIODeadline.now() - arriving.arrival
+        metrics.stages.record(.receive, Double(receiving.nanoseconds) * 1e-9)
         do {
             let proxied: ProxyRequest?
             switch arriving.route {
@@ -163,7 +165,7 @@ package struct GatewayService: HTTPService {
                 settings: settings
             )
         case .respond(let local):
-            exchange.send(local, adding: [(RoutingHeaders.requestID, arriving.id)])
+            exchange.send(local, adding: Self.ids(arriving.id, arriving.trace))
             arriving.trace?.set(InferenceSpans.status, .number(local.statusCode))
             arriving.trace?.trace.finish()
             return nil
@@ -171,6 +173,7 @@ package struct GatewayService: HTTPService {
             proxied = try arriving.proxied(
                 text.document,
                 model: routed.model,
+                modelName: routed.modelName,
                 edits: routed.edits,
                 answerHeaders: routed.headers,
                 inference: inference,
@@ -302,10 +305,15 @@ package struct GatewayService: HTTPService {
         ModelList((semantic?.current.modelCards ?? []) + inference.modelCards())
     }
 
+    /// What an answer of our own tells of its request.
+    private static func ids(_ id: String, _ trace: TracePoint?) -> [(name: String, value: String)] {
+        [(RoutingHeaders.requestID, id)] + (trace?.trace.exemplar.map { [(RoutingHeaders.traceID, $0.text)] } ?? [])
+    }
+
     private func fail(_ error: RouterError, id: String, _ trace: TracePoint?, on exchange: HTTPExchange) {
         metrics.countRefusal(error.code)
         let local = ErrorResponder.respond(to: error)
-        exchange.send(local, adding: [(RoutingHeaders.requestID, id)])
+        exchange.send(local, adding: Self.ids(id, trace))
         trace?.set(InferenceSpans.status, .number(local.statusCode))
         trace?.fail(error.code.rawValue)
         trace?.trace.finish()

@@ -1,10 +1,8 @@
+import OpenAIWire
 import Synchronization
 
 /// Makes ids for requests that come without one, and judges those that clients send.
 package struct RequestIDs: Sendable {
-    /// A request id ends in logs, headers and traces: printable ASCII and short, or it is replaced.
-    static let maxLength = 128
-
     private static let counter = Atomic<UInt64>(0)
     private let seeds: (UInt64, UInt64)
 
@@ -15,9 +13,7 @@ package struct RequestIDs: Sendable {
 
     /// The client's id if it can be used, else a new one.
     package func id(for claimed: String?) -> String {
-        guard let claimed, !claimed.isEmpty, claimed.utf8.count <= Self.maxLength,
-            claimed.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
-        else { return make() }
+        guard let claimed, RoutingHeaders.isUsable(requestID: claimed) else { return make() }
         return claimed
     }
 

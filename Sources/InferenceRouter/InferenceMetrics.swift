@@ -92,8 +92,13 @@ package struct InferenceMetrics: Sendable {
     private let inputs: CounterFamily
     private let outputs: CounterFamily
     private let unknownModel: Counter
+    /// By model, whoever serves it.
+    let models: ModelMetrics
+    let stages: StageMetrics
 
-    package init(registry: MetricRegistry) {
+    package init(registry: MetricRegistry, models: ModelMetrics) {
+        self.models = models
+        stages = StageMetrics(registry: registry)
         incomingRequests = registry.counters(Self.incoming)
         latencies = registry.histograms(Self.latency)
         requestErrors = registry.counters(Self.errors)
@@ -136,9 +141,10 @@ package struct InferenceMetrics: Sendable {
     /// The recorders of a worker, kept with it.
     func worker(_ endpoint: Endpoint) -> WorkerMetrics {
         let url = endpoint.url
-        var models: [String: WorkerMetrics.OfModel] = [:]
+        models.know(endpoint.models)
+        var recorders: [String: WorkerMetrics.OfModel] = [:]
         for model in endpoint.models + [""] {
-            models[model] = WorkerMetrics.OfModel(
+            recorders[model] = WorkerMetrics.OfModel(
                 incoming: incomingRequests.with(model.isEmpty ? "unknown" : model),
                 success: latencies.with(url, model, Outcome.success.rawValue),
                 error: latencies.with(url, model, Outcome.error.rawValue),
@@ -150,7 +156,7 @@ package struct InferenceMetrics: Sendable {
         return WorkerMetrics(
             firstByte: firstBytes.with(url),
             failovers: failedOver.with(url),
-            models: models
+            models: recorders
         )
     }
 

@@ -46,7 +46,11 @@ package struct InferenceRouter: Sendable {
             order = [worker]
         } else {
             let routing = request.trace?.begin(InferenceSpans.routing)
-            defer { routing?.end() }
+            var watch = Stopwatch()
+            defer {
+                routing?.end()
+                metrics.stages.record(.pick, watch.lap())
+            }
             do {
                 order = try planner.plan(model: request.model, in: snapshot, at: MonotonicTime(now))
                 routing?.set(InferenceSpans.candidates, .number(order.count))

@@ -10,7 +10,10 @@ package enum InferenceSpans {
         "router",
         .server,
         "A request from its arrival to the end of its answer.",
-        attributes: [method, target, requestID, model, requestModel, backend, routingLogic, status, firstByte]
+        attributes: [
+            method, target, requestID, model, requestModel, backend, routingLogic, status, firstByte, inputTokens,
+            outputTokens,
+        ]
     )
     static let routing = SpanDefinition(
         "router.routing",
@@ -35,6 +38,8 @@ package enum InferenceSpans {
     static let candidates = SpanAttribute("sextant.candidates", "How many workers may be asked.")
     static let isStreaming = SpanAttribute("vllm.is_streaming", "Whether the answer is a stream of events.")
     package static let status = SpanAttribute("http.status_code", "The answer's status.")
+    static let inputTokens = SpanAttribute("gen_ai.usage.input_tokens", "Tokens of the prompt, as the worker counts.")
+    static let outputTokens = SpanAttribute("gen_ai.usage.output_tokens", "Tokens of the answer, likewise.")
     static let firstByte = SpanAttribute(
         "sextant.first_byte_seconds",
         "Seconds from the request's arrival to the answer's head."

@@ -13,6 +13,8 @@ package struct ProxyRequest: Sendable {
     package var body: ByteBuffer
     /// The name that the worker serves the model by.
     package let model: String
+    /// The name that figures show: the policy's, where one has chosen the model.
+    package let modelName: String
     /// Only this worker may answer (`?id=`).
     package let pinnedEndpoint: String?
     /// Set on the answer whatever its status, in place of a worker's own.
@@ -33,6 +35,7 @@ package struct ProxyRequest: Sendable {
         headers: HTTPHeaders,
         body: ByteBuffer,
         model: String,
+        modelName: String? = nil,
         pinnedEndpoint: String? = nil,
         responseHeaders: [(name: String, value: String)] = [],
         routingHeaders: [(name: String, value: String)] = [],
@@ -44,6 +47,7 @@ package struct ProxyRequest: Sendable {
         self.headers = headers
         self.body = body
         self.model = model
+        self.modelName = modelName ?? model
         self.pinnedEndpoint = pinnedEndpoint
         self.responseHeaders = responseHeaders
         self.routingHeaders = routingHeaders

@@ -41,12 +41,18 @@ package final class MetricRegistry: Sendable {
     }
 
     private let state = Mutex(State())
+    private let isRecording: Bool
 
-    package init() {}
+    /// - Parameter isRecording: whether counters and histograms keep anything; gauges always show what is.
+    package init(isRecording: Bool = true) {
+        self.isRecording = isRecording
+    }
 
     /// - Precondition: for all the makers here, a name is always asked for with the same definition.
     package func counters(_ definition: MetricDefinition) -> CounterFamily {
-        let family = family(definition, .counter) { .counter(CounterFamily(definition) { Counter() }) }
+        let family = family(definition, .counter) { [isRecording] in
+            .counter(CounterFamily(definition) { Counter(isRecording: isRecording) })
+        }
         guard case .counter(let counters) = family else { preconditionFailure("\(definition.name) is sampled") }
         return counters
     }
@@ -59,7 +65,11 @@ package final class MetricRegistry: Sendable {
 
     package func histograms(_ definition: MetricDefinition) -> HistogramFamily {
         let family = family(definition, .histogram) {
-            .histogram(HistogramFamily(definition) { Histogram(bounds: definition.buckets) })
+            .histogram(
+                HistogramFamily(definition) { [isRecording] in
+                    Histogram(bounds: definition.buckets, isRecording: isRecording)
+                }
+            )
         }
         guard case .histogram(let histograms) = family else { preconditionFailure("\(definition.name) is sampled") }
         return histograms

@@ -12,17 +12,22 @@ package final class Counter: Sendable {
     private let exemplars = AtomicLazyReference<ExemplarSlots>()
     private static let whole = 0
     private static let fraction = 1
+    private let isRecording: Bool
 
-    package init() {}
+    /// - Parameter isRecording: whether anything is kept.
+    package init(isRecording: Bool = true) {
+        self.isRecording = isRecording
+    }
 
     package func increment() {
+        guard isRecording else { return }
         cells.add(1 as UInt64, at: Self.whole)
     }
 
     /// - Parameter exemplar: the trace of what is counted, kept as an example.
     package func increment(exemplar: TraceID?) {
         increment()
-        guard let exemplar else { return }
+        guard isRecording, let exemplar else { return }
         let slots = exemplars.load() ?? exemplars.storeIfNil(ExemplarSlots(count: 1))
         slots.put(exemplar, value: 1, at: 0)
     }
@@ -30,6 +35,7 @@ package final class Counter: Sendable {
     /// - Precondition: `amount` is not negative.
     package func increment(by amount: Int) {
         precondition(amount >= 0, "a counter only grows")
+        guard isRecording else { return }
         cells.add(UInt64(amount), at: Self.whole)
     }
 
@@ -37,6 +43,7 @@ package final class Counter: Sendable {
     /// - Precondition: `amount` is not negative.
     package func add(_ amount: Double) {
         precondition(amount >= 0, "a counter only grows")
+        guard isRecording else { return }
         cells.add(amount, at: Self.fraction)
     }
 
@@ -109,16 +116,20 @@ package final class Histogram: Sendable {
     private let cells: AtomicCells
     /// Made with the first exemplar: most histograms have none.
     private let exemplars = AtomicLazyReference<ExemplarSlots>()
+    private let isRecording: Bool
 
+    /// - Parameter isRecording: whether anything is kept.
     /// - Precondition: `bounds` ascend; `MetricDefinition` has seen to that.
-    package init(bounds: [Double]) {
+    package init(bounds: [Double], isRecording: Bool = true) {
         self.bounds = bounds
+        self.isRecording = isRecording
         // The words of a row: the sum, then the buckets, then the one without a bound.
         cells = AtomicCells(width: bounds.count + 2, stripes: recorderStripes)
     }
 
     /// - Parameter exemplar: the trace of what is recorded, kept as an example of its bucket.
     package func record(_ value: Double, exemplar: TraceID? = nil) {
+        guard isRecording else { return }
         let bucket = bucket(of: value)
         cells.add(1 as UInt64, at: 1 + bucket)
         cells.add(value, at: 0)

@@ -15,6 +15,8 @@ package enum RoutingOutcome: Sendable {
 package struct RoutedRequest: Sendable {
     /// The name that workers serve the chosen model by; the front end writes it into the body.
     package let model: String
+    /// Its name in the policy.
+    package let modelName: String
     /// What else changes.
     package let edits: RequestEdits
     /// `host:port` of the model's preferred backend, where the policy names backends.

@@ -11,13 +11,26 @@ package final class RoutingProfile: Sendable {
     /// In the order of the engine's entries.
     package let decisions: [Decision]
     let config: ProfileConfig
+    private let metrics: SemanticMetrics
+    /// By the table's kinds.
+    private let recorders: [SemanticMetrics.SignalRecorders]
 
     /// - Parameter config: validated.
-    init(name: String, _ config: ProfileConfig, _ policy: SemanticConfig, _ models: ModelTable) {
+    init(
+        name: String,
+        _ config: ProfileConfig,
+        _ policy: SemanticConfig,
+        _ models: ModelTable,
+        _ metrics: SemanticMetrics
+    ) {
         self.name = name
         self.config = config
+        self.metrics = metrics
         let table = SignalTable(config)
         self.table = table
+        recorders = table.kinds.map { kind, _ in
+            metrics.recorders(of: type(of: kind).type, names: kind.names)
+        }
         projections = Projections(config, table)
         engine = DecisionEngine(config, table)
         decisions = config.decisions.map { Decision($0, policy, models, table) }
@@ -25,28 +38,47 @@ package final class RoutingProfile: Sendable {
 
     /// Reads the request's signals and decides. Bounded, and pure but for what is recorded of it.
     package func evaluate(_ prompt: Prompt, _ trace: TracePoint? = nil) -> Evaluation {
-        guard let trace else { return conclude(table.evaluate(prompt)) }
-        let signals = trace.begin(SemanticSpans.signals)
-        signals.set(SemanticSpans.tokens, .number(prompt.tokens))
-        let readings = table.evaluate(prompt) { kind, evaluate in
-            let type = type(of: kind).type
-            guard let definition = SemanticSpans.kinds[type] else { return evaluate() }
-            let span = signals.begin(definition)
-            span.set(SemanticSpans.signalType, .text(type.rawValue))
-            evaluate()
-            span.end()
-        }
-        signals.set(SemanticSpans.matchedRules, .texts(table.names(of: readings)))
-        signals.end()
-        let deciding = trace.begin(SemanticSpans.decision)
+        var watch = Stopwatch()
+        let readings = read(prompt, trace, &watch)
+        let signalSeconds = watch.total
+        metrics.stages.record(.signals, signalSeconds)
+
+        let deciding = trace?.begin(SemanticSpans.decision)
         let evaluation = conclude(readings)
-        if let match = evaluation.match {
-            deciding.set(SemanticSpans.decisionName, .text(decisions[match.index].name))
-            deciding.set(SemanticSpans.decisionConfidence, .decimal(match.confidence))
+        let match = evaluation.match.map { (name: decisions[$0.index].name, confidence: $0.confidence) }
+        metrics.recordDecision(match, seconds: watch.lap())
+        if let deciding {
+            if let match {
+                deciding.set(SemanticSpans.decisionName, .text(match.name))
+                deciding.set(SemanticSpans.decisionConfidence, .decimal(match.confidence))
+            }
+            deciding.set(SemanticSpans.strategy, .text((config.strategy ?? .priority).rawValue))
+            deciding.end()
         }
-        deciding.set(SemanticSpans.strategy, .text((config.strategy ?? .priority).rawValue))
-        deciding.end()
         return evaluation
+    }
+
+    private func read(_ prompt: Prompt, _ trace: TracePoint?, _ watch: inout Stopwatch) -> SignalSet {
+        let signals = trace?.begin(SemanticSpans.signals)
+        var place = 0
+        let readings = table.evaluate(prompt) { kind, evaluate in
+            let span = signals.flatMap { signals in
+                SemanticSpans.kinds[type(of: kind).type].map { signals.begin($0) }
+            }
+            evaluate()
+            span?.end()
+            recorders[place].seconds.record(watch.lap())
+            place += 1
+        }
+        for (recorders, (_, positions)) in zip(recorders, table.kinds) {
+            recorders.count(readings.readings[positions])
+        }
+        if let signals {
+            signals.set(SemanticSpans.tokens, .number(prompt.tokens))
+            signals.set(SemanticSpans.matchedRules, .texts(table.names(of: readings)))
+            signals.end()
+        }
+        return readings
     }
 
     /// What follows from the signals as they were evaluated.

@@ -38,8 +38,8 @@ package struct SemanticRouter: Sendable {
         var routing = config.routing.profile
         routing.strategy = routing.strategy ?? config.global.router.strategy
         profiles =
-            [RoutingProfile(name: RecipeConfig.defaultName, routing, config, models)]
-            + config.recipes.map { RoutingProfile(name: $0.name, $0.profile, config, models) }
+            [RoutingProfile(name: RecipeConfig.defaultName, routing, config, models, metrics)]
+            + config.recipes.map { RoutingProfile(name: $0.name, $0.profile, config, models, metrics) }
         var names: [String: Int] = [:]
         for name in config.global.router.automaticNames { names[name] = 0 }
         for entrypoint in config.entrypoints {
@@ -47,6 +47,8 @@ package struct SemanticRouter: Sendable {
             for name in entrypoint.modelNames { names[name] = place }
         }
         virtualNames = names
+        metrics.models.know(names.keys.sorted() + config.providers.models.map(\.name))
+        metrics.models.know(profiles.flatMap(\.decisions).flatMap(\.candidates).map(\.name))
         contract = HeaderContract(
             version: config.global.router.headerContract,
             hasAliases: config.global.router.headerAliases
@@ -75,24 +77,33 @@ package struct SemanticRouter: Sendable {
         isServed: (String) -> Bool,
         trace: TracePoint? = nil
     ) -> RoutingOutcome {
+        var watch = Stopwatch()
         let point = trace?.begin(SemanticSpans.routing)
         let judgement = judge(request, point)
-        let outcome = outcome(of: request, judgement, isServed: isServed, trace: point)
-        count(outcome, judgement)
+        let observer = Observer(metrics: metrics, trace: point)
+        let outcome = outcome(of: request, judgement, isServed: isServed, observer)
+        _ = watch.lap()
+        count(outcome, request, judgement, seconds: watch.total, trace: point?.trace.exemplar)
         if let point { tell(point, request, outcome, judgement) }
         return outcome
     }
 
-    /// What follows from what was found. Counts nothing, so that an explanation can ask too.
+    /// Where the stages after the judgement are recorded: as figures, and as spans if the request is traced.
+    struct Observer {
+        let metrics: SemanticMetrics
+        let trace: TracePoint?
+    }
+
+    /// What follows from what was found. Without an observer nothing is counted: that is how an explanation asks.
     func outcome(
         of request: InboundRequest,
         _ judgement: Judgement,
         isServed: (String) -> Bool,
-        trace: TracePoint? = nil
+        _ observer: Observer? = nil
     ) -> RoutingOutcome {
         judgement.isAutomatic
-            ? choose(request, judgement, isServed: isServed, trace)
-            : keep(request, judgement, isServed: isServed, trace)
+            ? choose(request, judgement, isServed: isServed, observer)
+            : keep(request, judgement, isServed: isServed, observer)
     }
 
     private func tell(
@@ -108,20 +119,32 @@ package struct SemanticRouter: Sendable {
         point.set(SemanticSpans.reason, .text(judgement.isAutomatic ? "auto_routing" : "model_specified"))
         switch outcome {
         case .forward(let routed):
-            // Of a request that names its model, only a name of the policy's comes back changed.
-            point.set(SemanticSpans.selectedModel, .text(routed.model))
+            point.set(SemanticSpans.selectedModel, .text(metrics.models.label(routed.modelName)))
         case .bypass(let reason): point.set(SemanticSpans.reason, .text(reason.rawValue))
         case .respond: break
         }
         point.end()
     }
 
-    private func count(_ outcome: RoutingOutcome, _ judgement: Judgement) {
+    private func count(
+        _ outcome: RoutingOutcome,
+        _ request: InboundRequest,
+        _ judgement: Judgement,
+        seconds: Double,
+        trace: TraceID?
+    ) {
         if judgement.isAutomatic, judgement.evaluation == nil { metrics.countBypass(.unreadable) }
+        let asked = request.text.model
         switch outcome {
-        case .bypass(let reason): metrics.countBypass(reason)
-        case .forward where !judgement.isAutomatic: metrics.countBypass(.explicitModel)
-        case .forward, .respond: metrics.countDecision(judgement.decision?.name)
+        case .bypass(let reason):
+            metrics.countBypass(reason)
+            guard reason == .explicitModel, let asked else { return }
+            metrics.recordRoute(from: asked, to: asked, .named, seconds: seconds, trace: trace)
+        case .forward(let routed):
+            let reason = judgement.isAutomatic ? SemanticMetrics.Reason.automatic : .named
+            if !judgement.isAutomatic { metrics.countBypass(.explicitModel) }
+            metrics.recordRoute(from: asked, to: routed.modelName, reason, seconds: seconds, trace: trace)
+        case .respond: break
         }
     }
 
@@ -160,7 +183,10 @@ package struct SemanticRouter: Sendable {
 
     private func judge(_ request: InboundRequest, _ trace: TracePoint?) -> Judgement {
         var judgement = unjudged(request)
-        guard canAct(on: request, judgement), let prompt = try? prompt(of: request) else { return judgement }
+        guard canAct(on: request, judgement) else { return judgement }
+        var watch = Stopwatch()
+        guard let prompt = try? prompt(of: request) else { return judgement }
+        metrics.stages.record(.parse, watch.lap())
         judgement.evaluation = judgement.profile.evaluate(prompt, trace)
         judgement.tokens = prompt.tokens
         return judgement
@@ -176,25 +202,15 @@ package struct SemanticRouter: Sendable {
         _ request: InboundRequest,
         _ judgement: Judgement,
         isServed: (String) -> Bool,
-        _ trace: TracePoint?
+        _ observer: Observer?
     ) -> RoutingOutcome {
         let decision = judgement.decision
-        if let decision, let answer = answer(to: request, of: decision, judgement, trace) { return answer }
-        let selecting = trace?.begin(SemanticSpans.selection)
-        let choice = select(from: decision, isServed: isServed)
-        if let selecting, let choice {
-            selecting.set(SemanticSpans.selectedModel, .text(choice.name))
-            selecting.set(SemanticSpans.algorithm, .text(choice.algorithm))
-            selecting.set(SemanticSpans.reasoning, .flag(choice.usesReasoning))
-        }
-        selecting?.end()
-        guard let selection = choice else { return .bypass(.nothingToChoose) }
-        let plugins = decision.flatMap { $0.pluginTypes.isEmpty ? nil : trace?.begin(SemanticSpans.plugins) }
-        let enriched = decision?.enrichment.edits(for: request.text, reasoning: selection.reasoning)
-        if let plugins, let decision {
-            plugins.set(SemanticSpans.pluginTypes, .texts(decision.pluginTypes))
-            plugins.set(SemanticSpans.systemPrompt, .flag(enriched?.injectedSystemPrompt ?? false))
-            plugins.end()
+        if let decision, let answer = answer(to: request, of: decision, judgement, observer) { return answer }
+        guard let selection = select(judgement, isServed: isServed, observer) else { return .bypass(.nothingToChoose) }
+        let enriched = decision.map { decision in
+            observer.enriching(by: decision) { observe in
+                decision.enrichment.edits(for: request.text, reasoning: selection.reasoning, observing: observe)
+            }
         }
         var edits = enriched?.edits ?? RequestEdits()
         edits.headers.insert(
@@ -211,6 +227,7 @@ package struct SemanticRouter: Sendable {
         return .forward(
             RoutedRequest(
                 model: selection.servedName,
+                modelName: selection.name,
                 edits: edits,
                 destination: selection.destination,
                 headers: contract.headers(facts, path: .upstream, debug: request.wantsDebugHeaders)
@@ -224,17 +241,19 @@ package struct SemanticRouter: Sendable {
         _ request: InboundRequest,
         _ judgement: Judgement,
         isServed: (String) -> Bool,
-        _ trace: TracePoint?
+        _ observer: Observer?
     ) -> RoutingOutcome {
         guard let asked = request.text.model else { return .bypass(.explicitModel) }
         let plugins = config.global.router.explicitModelPlugins
         var edits = RequestEdits()
         var injectedSystemPrompt = false
         if let decision = judgement.decision {
-            if plugins.contains(.fastResponse), let answer = answer(to: request, of: decision, judgement, trace) {
+            if plugins.contains(.fastResponse), let answer = answer(to: request, of: decision, judgement, observer) {
                 return answer
             }
-            let enriched = decision.enrichment.policyEdits(for: request.text, only: plugins)
+            let enriched = observer.enriching(by: decision) { observe in
+                decision.enrichment.policyEdits(for: request.text, only: plugins, observing: observe)
+            }
             edits = enriched.edits
             injectedSystemPrompt = enriched.injectedSystemPrompt
         }
@@ -252,6 +271,7 @@ package struct SemanticRouter: Sendable {
         return .forward(
             RoutedRequest(
                 model: served,
+                modelName: asked,
                 edits: edits,
                 destination: model?.destination,
                 headers: contract.headers(facts, path: .upstream, debug: request.wantsDebugHeaders)
@@ -264,12 +284,16 @@ package struct SemanticRouter: Sendable {
         to request: InboundRequest,
         of decision: Decision,
         _ judgement: Judgement,
-        _ trace: TracePoint?
+        _ observer: Observer?
     ) -> RoutingOutcome? {
         guard let settings = decision.enrichment.fastResponse else { return nil }
-        let plugins = trace?.begin(SemanticSpans.plugins)
-        plugins?.set(SemanticSpans.pluginTypes, .texts(decision.pluginTypes))
-        defer { plugins?.end() }
+        var watch = Stopwatch()
+        let plugins = observer?.trace?.begin(SemanticSpans.plugins)
+        plugins?.set(SemanticSpans.pluginTypes, .texts([PluginType.fastResponse.rawValue]))
+        defer {
+            plugins?.end()
+            observer?.metrics.recordPlugin(.fastResponse, decision: decision.name, .success, seconds: watch.lap())
+        }
         var response = FastResponse(settings).response(to: request.text, unixSeconds: unixTime())
         let facts = HeaderContract.Facts(
             judgement: judgement,
@@ -295,6 +319,29 @@ package struct SemanticRouter: Sendable {
         /// How it was chosen, in upstream's words: `static` among several, `single`, `default`.
         package let algorithm: String
         let reasoning: ReasoningChoice?
+    }
+
+    /// As `select(from:isServed:)`, recorded.
+    private func select(_ judgement: Judgement, isServed: (String) -> Bool, _ observer: Observer?) -> Selection? {
+        let decision = judgement.decision
+        guard let observer else { return select(from: decision, isServed: isServed) }
+        var watch = Stopwatch()
+        let span = observer.trace?.begin(SemanticSpans.selection)
+        defer { span?.end() }
+        guard let selection = select(from: decision, isServed: isServed) else { return nil }
+        let tier = judgement.evaluation?.match.map { judgement.profile.engine.entries[$0.index].tier } ?? 0
+        observer.metrics.recordSelection(
+            selection,
+            decision: decision,
+            tier: tier > 0 ? "\(tier)" : "",
+            seconds: watch.lap()
+        )
+        if let span {
+            span.set(SemanticSpans.selectedModel, .text(selection.name))
+            span.set(SemanticSpans.algorithm, .text(selection.algorithm))
+            span.set(SemanticSpans.reasoning, .flag(selection.usesReasoning))
+        }
+        return selection
     }
 
     /// The decision's first model that is served, else the default model if that is, else the first of them all; nil
@@ -342,5 +389,29 @@ package struct SemanticRouter: Sendable {
         let automatic = config.global.router.automaticNames + config.entrypoints.flatMap(\.modelNames)
         let models = config.global.router.listsModels ? config.providers.models.map(\.name) : []
         return (automatic + models).map { ModelList.Entry(id: $0, ownedBy: owner) }
+    }
+}
+
+extension Optional<SemanticRouter.Observer> {
+    /// Runs what a decision's plugins do, with what they do measured.
+    fileprivate func enriching(
+        by decision: Decision,
+        _ enrich: (Enrichment.Observer) -> EnrichedRequest
+    ) -> EnrichedRequest {
+        guard let observer = self else { return enrich { _, act in act() } }
+        var watch = Stopwatch()
+        let span = decision.pluginTypes.isEmpty ? nil : observer.trace?.begin(SemanticSpans.plugins)
+        var types: [String] = []
+        let enriched = enrich { type, act in
+            var watch = Stopwatch()
+            act()
+            observer.metrics.recordPlugin(type, decision: decision.name, .success, seconds: watch.lap())
+            if span != nil { types.append(type.rawValue) }
+        }
+        observer.metrics.stages.record(.enrichment, watch.lap())
+        span?.set(SemanticSpans.pluginTypes, .texts(types))
+        span?.set(SemanticSpans.systemPrompt, .flag(enriched.injectedSystemPrompt))
+        span?.end()
+        return enriched
     }
 }

@@ -10,7 +10,7 @@ package enum SemanticSpans {
         "semantic_router.request.received",
         .server,
         "A request on its way through the semantic router, from its headers to what became of it.",
-        attributes: [requestID, path, outcome]
+        attributes: [requestID, path, outcome, status]
     )
     static let routing = SpanDefinition(
         "semantic_router.routing.decision",
@@ -44,8 +44,7 @@ package enum SemanticSpans {
                 kind.type,
                 SpanDefinition(
                     "semantic_router.signal.\(kind.type.rawValue)",
-                    "Signals of the kind `\(kind.type.rawValue)`.",
-                    attributes: [signalType]
+                    "Signals of the kind `\(kind.type.rawValue)`."
                 )
             )
         }
@@ -65,6 +64,7 @@ package enum SemanticSpans {
         "routing.reason",
         "`auto_routing`, `model_specified`, or why nothing was chosen."
     )
+    package static let status = SpanAttribute("http.status_code", "The status of the model's answer.")
     package static let outcome = SpanAttribute("sextant.outcome", "`forward`, `respond`, `bypass`, `refuse` or `pass`.")
     static let tokens = SpanAttribute("token.count.prompt", "How many tokens the request was taken to have.")
     static let decisionName = SpanAttribute("decision.name", "The decision that matched.")
@@ -74,6 +74,5 @@ package enum SemanticSpans {
     static let reasoning = SpanAttribute("reasoning.enabled", "Whether the model is told to reason.")
     static let pluginTypes = SpanAttribute("plugin.type", "The plugins of the decision.")
     static let systemPrompt = SpanAttribute("system_prompt.injected", "Whether instructions were put into the request.")
-    static let signalType = SpanAttribute("signal.type", "The kind of signal.")
     static let matchedRules = SpanAttribute("signal.matched_rules", "The rules that were found, by name.")
 }

@@ -72,7 +72,7 @@ package struct Stack: Sendable {
         change(&options)
         let log = CapturedLog()
         let stack = try await ServeStack.start(kind, options, logger: log.logger)
-        let watching = Task { await stack.watchFiles() }
+        let watching = Task { await stack.runBesides() }
         let clients = try await UpstreamClient.perLoop(
             of: MultiThreadedEventLoopGroup.singleton,
             settings: UpstreamSettings()

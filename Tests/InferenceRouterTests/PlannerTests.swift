@@ -10,7 +10,7 @@ struct PlannerTests {
     private let planner = Planner(policy: PolicyCatalog.roundrobin.policy)
     private let pool = WorkerPool(
         breaker: CircuitBreaker.Settings(),
-        metrics: InferenceMetrics(registry: MetricRegistry())
+        metrics: InferenceMetrics(registry: MetricRegistry(), models: ModelMetrics(registry: MetricRegistry()))
     )
 
     private func endpoint(_ host: String, _ models: String...) -> Endpoint {

@@ -346,11 +346,11 @@ struct FrontEndParityTests {
                     semantic: Live(
                         SemanticRouter(
                             try SemanticConfig.parse(text).get(),
-                            metrics: SemanticMetrics(registry: registry)
+                            metrics: SemanticMetrics(registry: registry, models: ModelMetrics(registry: registry))
                         )
                     ),
                     settings: ExtProcSettings(),
-                    metrics: ExtProcMetrics(registry: registry),
+                    metrics: ExtProcMetrics(registry: registry, models: ModelMetrics(registry: registry)),
                     budget: ByteBudget(limit: 1 << 30)
                 )
                 try await body(stack, service)

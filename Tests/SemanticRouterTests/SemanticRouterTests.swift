@@ -8,7 +8,7 @@ import Testing
 @Suite("Routing by policy")
 struct SemanticRouterTests {
     private func router(_ yaml: String) throws -> SemanticRouter {
-        SemanticRouter(try SemanticConfig.parse(yaml).get(), metrics: SemanticMetrics(registry: MetricRegistry()))
+        SemanticRouter(try SemanticConfig.parse(yaml).get(), metrics: SemanticMetrics())
     }
 
     private func request(_ json: String) throws -> InboundRequest {

@@ -12,12 +12,17 @@ final class ExtProcCall: GRPCCallHandler {
     private var stream: ExtProcStream
     /// Bytes of the body taken from the budget.
     private var reservedBytes = 0
+    private let arrival = NIODeadline.now()
     /// Ends a body that takes too long.
     private var timer: Scheduled<Void>?
     /// Whether the request has been asked about, and so been counted.
     private var isCounted = false
     /// Where the request's way is recorded, if it is traced.
     private var trace: TracePoint?
+    /// What the next process is told where this one records nothing, and nobody else has said anything.
+    private var untraced: TraceContext?
+    /// What is seen of the answer, from when the request has been sent on.
+    private var answer: AnswerRecorder?
 
     init(service: ExtProcService, call: GRPCServerCall) {
         self.service = service
@@ -44,9 +49,20 @@ final class ExtProcCall: GRPCCallHandler {
             fail(.malformed, GRPCStatus(.invalidArgument, "this is no message of Envoy's"))
             return
         }
-        if case .requestHeaders(let part) = request.part { begin(part.fields) }
+        observe(request.part)
         carryOut(stream.receive(request))
         keepWithinBounds()
+    }
+
+    /// What figures and spans are made of.
+    private func observe(_ part: ProcessingRequest.Part) {
+        switch part {
+        case .requestHeaders(let part): begin(part.fields)
+        case .responseHeaders(let part): answer?.receive(part, trace)
+        case .responseBody(let part): answer?.receive(part, trace)
+        case .responseTrailers: answer?.end(trace)
+        case .requestBody, .requestTrailers: break
+        }
     }
 
     /// Envoy tells of its own span with the call, if it traces; else the client may have told of one.
@@ -55,9 +71,15 @@ final class ExtProcCall: GRPCCallHandler {
         let parent =
             TraceContext(call.header(TraceContext.parentHeader), call.header(TraceContext.stateHeader))
             ?? TraceContext(fields.first("traceparent"), fields.first("tracestate"))
-        guard let trace = tracer.begin(SemanticSpans.request, parent: parent) else { return }
+        guard let trace = tracer.begin(SemanticSpans.request, parent: parent) else {
+            if parent == nil { untraced = tracer.untraced() }
+            return
+        }
         let point = TracePoint(trace: trace)
-        if let id = fields.first("x-request-id") { point.set(SemanticSpans.requestID, .text(id)) }
+        stream.traceID = trace.exemplar?.text
+        if let id = fields.first("x-request-id"), RoutingHeaders.isUsable(requestID: id) {
+            point.set(SemanticSpans.requestID, .text(id))
+        }
         self.trace = point
     }
 
@@ -72,6 +94,8 @@ final class ExtProcCall: GRPCCallHandler {
             service.metrics.count(.pass)
         }
         if let code = stream.refusal { trace?.fail(code.rawValue) }
+        answer?.close(trace)
+        answer = nil
         trace?.trace.finish()
         timer?.cancel()
         service.budget.release(reservedBytes)
@@ -87,7 +111,11 @@ final class ExtProcCall: GRPCCallHandler {
         var step = step
         while case .ask(let question) = step {
             isCounted = true
-            step = stream.answer(service.verdict(question, trace))
+            let verdict = service.verdict(question, trace).telling(trace?.context ?? untraced)
+            if case .proceed(let proceeding) = verdict, let model = proceeding.modelName {
+                answer = AnswerRecorder(service.metrics.models.begin(model), since: arrival)
+            }
+            step = stream.answer(verdict)
         }
         switch step {
         case .nothing, .ask: break

@@ -53,8 +53,10 @@ package struct ExtProcMetrics: Sendable {
     private let refused: CounterFamily
     private let failed: CounterFamily
     let decided: Histogram
+    let models: ModelMetrics
 
-    package init(registry: MetricRegistry) {
+    package init(registry: MetricRegistry, models: ModelMetrics) {
+        self.models = models
         let requests = registry.counters(Self.requests)
         outcomes = Dictionary(uniqueKeysWithValues: Outcome.allCases.map { ($0, requests.with($0.rawValue)) })
         refused = registry.counters(Self.refusals)
@@ -78,6 +80,7 @@ package struct ExtProcMetrics: Sendable {
     func countRefusal(_ code: RouterError.Code) {
         count(.refuse)
         refused.with(code.rawValue).increment()
+        if code == .invalidJSON { models.countFailure(.parse, model: nil) }
     }
     func countFailure(_ failure: Failure) { failed.with(failure.rawValue).increment() }
 }

@@ -93,7 +93,7 @@ package struct ExtProcService: GRPCMethod {
             let verdict = try ExtProcTranslator.verdict(outcome, for: text, head: head, by: router)
             metrics.count(outcome.kind)
             trace?.set(SemanticSpans.outcome, .text(outcome.kind.rawValue))
-            return verdict.telling(trace)
+            return verdict
         } catch {
             guard error.origin == .client else {
                 metrics.countFailure(.internal)
@@ -110,9 +110,8 @@ package struct ExtProcService: GRPCMethod {
 
 extension ExtProcStream.Verdict {
     /// With what the next process is told of the trace; an Envoy that traces says it in its own words after that.
-    fileprivate func telling(_ trace: TracePoint?) -> ExtProcStream.Verdict {
-        guard let trace, case .proceed(var proceeding) = self else { return self }
-        let context = trace.context
+    func telling(_ context: TraceContext?) -> ExtProcStream.Verdict {
+        guard let context, case .proceed(var proceeding) = self else { return self }
         proceeding.headers.fields.append(.init(TraceContext.parentHeader, context.traceparent))
         if context.state.isEmpty {
             proceeding.headers.removed.append(TraceContext.stateHeader)

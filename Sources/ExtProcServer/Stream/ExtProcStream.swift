@@ -43,6 +43,8 @@ package struct ExtProcStream: Sendable {
         package var body: ByteBuffer?
         package var clearsRouteCache = false
         package var answer = AnswerFields()
+        /// The model that it goes to, by the name that figures show; nil for a request that carries no text.
+        package var modelName: String?
 
         package init() {}
     }
@@ -79,6 +81,8 @@ package struct ExtProcStream: Sendable {
 
     private let maxBodyBytes: Int
     private let trustsIdentityHeaders: Bool
+    /// The request's trace, if a collector gets it; answers of ours tell of it.
+    package var traceID: String?
     private var phase = Phase.start
     private var head: RequestHead?
     private var modes: BodyModes?
@@ -136,7 +140,8 @@ package struct ExtProcStream: Sendable {
         guard case .start = phase, head == nil else {
             return fail("the request's headers came twice")
         }
-        let head = RequestHead(part.fields)
+        var head = RequestHead(part.fields)
+        head.traceID = traceID
         self.head = head
         if let name = head.modelsPath {
             phase = .asking(.headers)

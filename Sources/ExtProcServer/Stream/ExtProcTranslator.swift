@@ -23,10 +23,12 @@ package enum ExtProcTranslator {
             proceeding.clearsRouteCache = false
             // Who asks for a choice and gets none is answered by the inference router's own default.
             guard let model = reason == .explicitModel ? text.model : ModelName.automatic else { break }
+            proceeding.modelName = model
             // Of several models a worker might read another than we did.
             proceeding.body = try RequestEdits().body(of: text.document, model: model)
         case .forward(let routed):
             proceeding.answer = ExtProcStream.AnswerFields(routed.headers)
+            proceeding.modelName = routed.modelName
             proceeding.body = try routed.edits.body(of: text.document, model: routed.model)
             var edits = routed.edits.headers
             if let destination = routed.destination {
@@ -121,6 +123,7 @@ extension ImmediateResponse {
     package init(_ local: LocalResponse, to head: RequestHead?, details: String) {
         var edits = local.fields.map { HeaderEdit.add(name: $0.name, value: $0.value) }
         if let id = head?.id { edits.append(.set(name: RoutingHeaders.requestID, value: id)) }
+        if let id = head?.traceID { edits.append(.set(name: RoutingHeaders.traceID, value: id)) }
         let body: ByteBuffer
         switch local.body {
         case .whole(let bytes): body = bytes

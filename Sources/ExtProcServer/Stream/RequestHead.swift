@@ -7,6 +7,8 @@ package struct RequestHead: Sendable {
     package let path: String
     /// The request's id, which Envoy makes where a client sends none.
     package let id: String?
+    /// The trace that a collector gets, if it does.
+    package var traceID: String?
     package let wantsDebugHeaders: Bool
     package let fields: HeaderFields
     let contentLength: Int?

@@ -24,6 +24,11 @@ final class ProxyCall: UpstreamReceiver {
     private var lease: Lease?
     /// The attempt under way.
     private var span: TracePoint?
+    /// What the model has to do with the request, as figures; nil for a request that names a worker.
+    private var measured: ModelCall?
+    private var meter = AnswerMeter(contentType: nil)
+    private var status = HTTPResponseStatus.ok
+    private var watch = Stopwatch()
     private var isAnswering = false
     private var isEventStream = false
     private var isReadingPaused = false
@@ -40,6 +45,7 @@ final class ProxyCall: UpstreamReceiver {
         if let models = order.first?.metrics.models {
             (models[request.model] ?? models[""])?.incoming.increment()
         }
+        if !request.modelName.isEmpty { measured = router.metrics.models.begin(request.modelName) }
         exchange.onCancel = { [self] in clientWentAway() }
         exchange.onWritable = { [self] in clientCaughtUp() }
         attempt(at: now)
@@ -50,6 +56,7 @@ final class ProxyCall: UpstreamReceiver {
     private func attempt(at now: NIODeadline) {
         guard let worker = order.first else { return }
         lease = Lease(worker, at: MonotonicTime(now))
+        watch = Stopwatch()
         worker.metrics.observeStart()
         logRouting(to: worker)
         var headers = HTTPHeaders()
@@ -106,6 +113,8 @@ final class ProxyCall: UpstreamReceiver {
         // Before anything that may end the call.
         let now = NIODeadline.now()
         worker.metrics.observeFirstByte(since: request.arrival, at: now)
+        router.metrics.stages.record(.firstByte, watch.lap())
+        status = head.status
         // Nothing is sent again from here on: the body's memory is free.
         request.body = ByteBuffer()
         exchange.releaseRequestBody()
@@ -113,7 +122,9 @@ final class ProxyCall: UpstreamReceiver {
         let own = isSuccess ? request.responseHeaders + request.routingHeaders : request.responseHeaders
         var headers = HopByHop.forwardable(head.headers) { name in own.contains { $0.name == name } }
         headers.add(contentsOf: own.lazy.map { ($0.name, $0.value) })
-        isEventStream = head.headers.first(name: "content-type")?.hasPrefix("text/event-stream") ?? false
+        let contentType = head.headers.first(name: "content-type")
+        isEventStream = contentType?.hasPrefix("text/event-stream") ?? false
+        meter = AnswerMeter(contentType: contentType)
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         exchange.start(status: head.status, headers: headers, length: length)
         if let span, let trace = request.trace {
@@ -136,8 +147,12 @@ final class ProxyCall: UpstreamReceiver {
     }
 
     func receivedBody(_ piece: ByteBuffer) {
+        if meter.receive(piece) { measured?.receivedToken(after: elapsed, trace: request.trace?.trace.exemplar) }
         exchange.write(piece)
     }
+
+    /// Since the request came.
+    private var elapsed: Duration { .nanoseconds((NIODeadline.now() - request.arrival).nanoseconds) }
 
     func receivedBurst() {
         exchange.flush()
@@ -149,7 +164,36 @@ final class ProxyCall: UpstreamReceiver {
 
     func receivedEnd() {
         exchange.finish()
+        router.metrics.stages.record(.stream, watch.lap())
+        measureAnswer()
         complete(.success)
+    }
+
+    private func measureAnswer() {
+        switch status.code {
+        case 200..<300:
+            let usage = meter.usage
+            if let usage {
+                measured?.recordTokens(prompt: usage.promptTokens, completion: usage.completionTokens)
+                worker?.metrics.recordTokens(
+                    model: request.model,
+                    prompt: usage.promptTokens,
+                    completion: usage.completionTokens
+                )
+                if let trace = request.trace {
+                    trace.set(InferenceSpans.inputTokens, .number(usage.promptTokens))
+                    trace.set(InferenceSpans.outputTokens, .number(usage.completionTokens))
+                }
+            }
+            measured?.succeeded(
+                after: elapsed,
+                completionTokens: usage?.completionTokens ?? (isEventStream ? meter.events : nil),
+                trace: request.trace?.trace.exemplar
+            )
+        case 500...: measured?.failed(.failedByModel, after: elapsed)
+        case 400...: measured?.failed(.refusedByModel, after: elapsed)
+        default: break
+        }
     }
 
     func failed(_ error: UpstreamError) {
@@ -167,6 +211,7 @@ final class ProxyCall: UpstreamReceiver {
                 metadata: identified(["server": "\(worker.endpoint.url)", "error": "\(error)"])
             )
             breakOff(error)
+            measured?.failed(error.kind.requestFailure, after: elapsed)
             complete(.error)
             return
         }
@@ -185,6 +230,7 @@ final class ProxyCall: UpstreamReceiver {
         )
         guard next != nil else {
             answer(Self.routerError(for: error.kind, model: request.model.prefix(128)))
+            measured?.failed(error.kind.requestFailure, after: elapsed)
             complete(.error)
             return
         }
@@ -231,7 +277,8 @@ final class ProxyCall: UpstreamReceiver {
         request.trace?.fail(error.code.rawValue)
         request.trace?.set(InferenceSpans.status, .number(ErrorResponder.respond(to: error).statusCode))
         let local = ErrorResponder.respond(to: error)
-        exchange.send(local, adding: request.responseHeaders)
+        let trace = request.trace?.trace.exemplar.map { [(RoutingHeaders.traceID, $0.text)] }
+        exchange.send(local, adding: request.responseHeaders + (trace ?? []))
     }
 
     private static func routerError(for kind: UpstreamError.Kind, model: Substring) -> RouterError {
@@ -271,6 +318,7 @@ final class ProxyCall: UpstreamReceiver {
 
     private func clientWentAway() {
         call?.cancel()
+        measured?.failed(.cancellation, after: elapsed)
         complete(.cancelled)
     }
 
@@ -286,10 +334,22 @@ final class ProxyCall: UpstreamReceiver {
         span?.end()
         span = nil
         request.trace?.trace.finish()
+        measured = nil
         lease = nil
         call = nil
         exchange.onCancel = nil
         exchange.onWritable = nil
+    }
+}
+
+extension UpstreamError.Kind {
+    /// In upstream's words.
+    fileprivate var requestFailure: RequestFailure {
+        switch self {
+        case .connectTimeout, .headTimeout, .idleTimeout: .timeout
+        case .connect, .tls, .tooManyConnections, .closedBeforeResponse, .closedWithinResponse, .malformedResponse:
+            .failedByModel
+        }
     }
 }
 

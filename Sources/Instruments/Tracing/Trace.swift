@@ -155,6 +155,9 @@ package final class Trace: Sendable {
         SpanID(SplitMix64.mixed(seed, step: UInt64(index))) ?? .fallback
     }
 
+    /// The id, if a collector gets to see the trace: what an exemplar may point to.
+    package var exemplar: TraceID? { isSampled ? id : nil }
+
     // MARK: Recording
 
     /// Begins a span that is part of another. Past the most spans of a trace it is counted only, and what is said of it

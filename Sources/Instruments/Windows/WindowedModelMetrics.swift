@@ -131,7 +131,7 @@ package final class WindowedModelMetrics: Sendable {
     }
 
     /// - Parameter now: nanoseconds of a monotonic clock.
-    package init(registry: MetricRegistry, now: @escaping @Sendable () -> UInt64 = { Monotonic.nanoseconds }) {
+    package init(registry: MetricRegistry, now: @escaping @Sendable () -> UInt64 = { TraceClock.monotonic }) {
         self.now = now
         registry.onScrape { [self] in
             let evaluated = evaluate()

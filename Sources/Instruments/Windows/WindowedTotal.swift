@@ -33,7 +33,7 @@ package final class WindowedTotal: Sendable {
     }
 
     /// - Parameter now: nanoseconds of the monotonic clock.
-    package init(at now: UInt64 = Monotonic.nanoseconds) {
+    package init(at now: UInt64 = TraceClock.monotonic) {
         history = Mutex(TotalsHistory(Totals(), at: now))
     }
 
@@ -43,7 +43,7 @@ package final class WindowedTotal: Sendable {
     }
 
     /// What happened since the last moment that is at least `window` ago, and remembers this one.
-    package func within(_ window: Duration, at now: UInt64 = Monotonic.nanoseconds) -> Figures {
+    package func within(_ window: Duration, at now: UInt64 = TraceClock.monotonic) -> Figures {
         let totals = Totals(count: cells.sum(at: 0), sum: cells.doubleSum(at: 1))
         let length = UInt64(window / .nanoseconds(1))
         let start = history.withLock { history in

@@ -3,6 +3,12 @@
 /// Names and meaning are vLLM Semantic Router's: its v0.1 contract, and v0.4's where the policy asks for that.
 package enum RoutingHeaders {
     package static let requestID = "x-request-id"
+    package static let traceID = "x-trace-id"
+
+    /// Whether a client's id of its request can stand in logs, headers and traces: printable ASCII, at most 128 bytes.
+    package static func isUsable(requestID: String) -> Bool {
+        !requestID.isEmpty && requestID.utf8.count <= 128 && requestID.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
 
     // MARK: Answers
 
@@ -40,6 +46,15 @@ package enum RoutingHeaders {
     /// Every header that we set or act on, for documentation.
     package static let catalogue: [(name: String, place: String, meaning: String)] = [
         (requestID, "request, answer", "The client's id for the request, or one that we made."),
+        (
+            traceID, "answer of our own, errors too",
+            "The request's trace, where a collector gets it."
+        ),
+        (
+            "traceparent, tracestate", "request, request to the worker",
+            "The trace that the request belongs to (W3C Trace Context). Where this process traces, the worker is told of "
+                + "the span that asks it; else they pass as they came."
+        ),
         (selectedCategory, "answer (2xx)", "The domain that the decision's rule names first."),
         (selectedDecision, "answer (2xx)", "The decision that chose the model; absent when none matched."),
         (selectedReasoning, "answer (2xx)", "`on` where the model was told to reason, else `off`."),

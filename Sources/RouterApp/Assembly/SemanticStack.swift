@@ -20,6 +20,7 @@ package struct SemanticStack: Sendable {
     private let management: ManagementAPI?
     private let policy: PolicyFile
     private let tracing: ProcessTracing?
+    private let models: ModelMetrics
     private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
     private let options: SemanticOptions
@@ -52,15 +53,17 @@ package struct SemanticStack: Sendable {
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> SemanticStack {
-        let registry = MetricRegistry()
+        let registry = MetricRegistry(isRecording: options.recordsMetrics)
         ProcessMetrics.register(in: registry)
         HostMetrics.register(in: registry)
         EventLoopMonitor(registry: registry).watch(group)
         let lifecycle = Lifecycle()
+        let models = ModelMetrics(registry: registry)
         let policy = try PolicyFile(
             options.config,
             reading: options.policyReading,
             registry: registry,
+            metrics: SemanticMetrics(registry: registry, models: models),
             logger: logger
         )
 
@@ -103,7 +106,7 @@ package struct SemanticStack: Sendable {
             logger: logger,
             group: group
         )
-        let extProcMetrics = ExtProcMetrics(registry: registry)
+        let extProcMetrics = ExtProcMetrics(registry: registry, models: models)
         let service = ExtProcService(
             semantic: policy.router,
             settings: options.extProcSettings,
@@ -155,6 +158,7 @@ package struct SemanticStack: Sendable {
             management: management,
             policy: policy,
             tracing: tracing,
+            models: models,
             certificate: certificate,
             lifecycle: lifecycle,
             options: options,
@@ -164,9 +168,10 @@ package struct SemanticStack: Sendable {
         )
     }
 
-    /// Follows the configuration files until the task is cancelled.
-    package func watchFiles() async {
+    /// Follows the configuration files, and the time of windowed figures, until the task is cancelled.
+    package func runBesides() async {
         await withTaskGroup { group in
+            group.addTask { await models.run() }
             group.addTask { await policy.run() }
             if let management { group.addTask { await management.run() } }
             if let certificate { group.addTask { await certificate.run() } }
@@ -205,9 +210,15 @@ private struct PolicyFile: Sendable {
     private let metrics: SemanticMetrics
 
     /// - Throws: `ConfigError` with every mistake in the file.
-    init(_ path: String, reading: DecodingOptions, registry: MetricRegistry, logger: Logger) throws(ConfigError) {
+    init(
+        _ path: String,
+        reading: DecodingOptions,
+        registry: MetricRegistry,
+        metrics: SemanticMetrics,
+        logger: Logger
+    ) throws(ConfigError) {
         self.reading = reading
-        metrics = SemanticMetrics(registry: registry)
+        self.metrics = metrics
         file = FileFollower(path, registry: registry, logger: logger)
         let result = file.settings(SemanticConfig.self, options: reading)
         let config = try result.get()

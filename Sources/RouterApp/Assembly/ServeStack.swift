@@ -32,6 +32,7 @@ package struct ServeStack: Sendable {
     private let tracing: ProcessTracing?
     private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
+    private let models: ModelMetrics
     private let drainDelay: Duration
     private let group: MultiThreadedEventLoopGroup
     private let drainTimeout: Duration
@@ -61,18 +62,19 @@ package struct ServeStack: Sendable {
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> ServeStack {
-        let registry = MetricRegistry()
+        let registry = MetricRegistry(isRecording: options.recordsMetrics)
         ProcessMetrics.register(in: registry)
         HostMetrics.register(in: registry)
         EventLoopMonitor(registry: registry).watch(group)
 
-        let inferenceMetrics = InferenceMetrics(registry: registry)
+        let models = ModelMetrics(registry: registry)
+        let inferenceMetrics = InferenceMetrics(registry: registry, models: models)
         let pool = WorkerPool(breaker: CircuitBreaker.Settings(), metrics: inferenceMetrics)
         inferenceMetrics.observe(pool, in: registry)
         let reload = try ReloadController(
             options: options,
             registry: registry,
-            semanticMetrics: SemanticMetrics(registry: registry),
+            semanticMetrics: SemanticMetrics(registry: registry, models: models),
             pool: pool,
             logger: logger
         )
@@ -98,7 +100,7 @@ package struct ServeStack: Sendable {
             logger: logger,
             group: group
         )
-        let gatewayMetrics = GatewayMetrics(registry: registry)
+        let gatewayMetrics = GatewayMetrics(registry: registry, models: models)
         var random = SystemRandomNumberGenerator()
         let lifecycle = Lifecycle()
         let metricsPage = MetricsPage(registry)
@@ -178,6 +180,7 @@ package struct ServeStack: Sendable {
             tracing: tracing,
             certificate: certificate,
             lifecycle: lifecycle,
+            models: models,
             drainDelay: options.drainDelay,
             group: group,
             drainTimeout: options.drainTimeout,
@@ -194,9 +197,10 @@ package struct ServeStack: Sendable {
         await reload.applyPolicy(file, transition: transition)
     }
 
-    /// Follows the configuration files until the task is cancelled.
-    package func watchFiles() async {
+    /// Follows the configuration files, and the time of windowed figures, until the task is cancelled.
+    package func runBesides() async {
         await withTaskGroup { group in
+            group.addTask { await models.run() }
             group.addTask { await reload.run() }
             if let management { group.addTask { await management.run() } }
             if let certificate { group.addTask { await certificate.run() } }

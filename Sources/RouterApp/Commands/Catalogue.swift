@@ -24,13 +24,16 @@ package enum Catalogue {
     }
 
     package static let sections = [
-        Section("Front ends", metrics: GatewayMetrics.definitions + FileFollower.definitions),
-        Section("Behind Envoy", "Of `sextant semantic`.", metrics: ExtProcMetrics.definitions),
-        Section("Semantic router", metrics: SemanticMetrics.definitions),
         Section(
-            "Routing",
+            "Front ends",
+            metrics: StageMetrics.definitions + GatewayMetrics.definitions + FileFollower.definitions
+        ),
+        Section("Behind Envoy", "Of `sextant semantic`.", metrics: ExtProcMetrics.definitions),
+        Section(
+            "Semantic router",
             "Names with `llm_` are vLLM Semantic Router's.",
-            metrics: RoutingMetrics.definitions
+            metrics: SemanticMetrics.definitions,
+            spans: SemanticSpans.definitions
         ),
         Section(
             "Models",
@@ -45,8 +48,10 @@ package enum Catalogue {
         Section(
             "Inference router",
             "Names with `vllm:` are upstream `vllm-router`'s.",
-            metrics: InferenceMetrics.definitions
+            metrics: InferenceMetrics.definitions,
+            spans: InferenceSpans.definitions
         ),
+        Section("Tracing", metrics: TracingMetrics.definitions),
         Section(
             "Process",
             "Those with `router_` are upstream `vllm-router`'s and tell of the whole machine.",

@@ -36,7 +36,7 @@ struct EvalCommand {
             for mistake in mistakes { Console.complain("\(mistake)") }
             return 1
         }
-        let router = SemanticRouter(config, metrics: SemanticMetrics(registry: MetricRegistry()))
+        let router = SemanticRouter(config, metrics: SemanticMetrics())
         let run = ProbeRun(file, router)
         Console.print(Self.table(run))
         return Self.isAccepted(run, file, rulesOnly: options.judgesRulesOnly) ? 0 : 1

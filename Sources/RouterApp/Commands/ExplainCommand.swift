@@ -54,7 +54,7 @@ struct ExplainCommand {
             for line in result.diagnostics.condensedLines { Console.complain(line) }
             return 1
         }
-        let router = SemanticRouter(config, metrics: SemanticMetrics(registry: MetricRegistry()))
+        let router = SemanticRouter(config, metrics: SemanticMetrics())
         do throws(RouterError) {
             if let request = try request(options, router) {
                 let explanation = router.explain(request) { options.served.isEmpty || options.served.contains($0) }

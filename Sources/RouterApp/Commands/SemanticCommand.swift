@@ -26,7 +26,7 @@ struct SemanticCommand {
             if let port = stack.apiPort { facts["api_port"] = "\(port)" }
             return ServerProcess.Running(
                 facts: facts,
-                watchFiles: { await stack.watchFiles() },
+                runBesides: { await stack.runBesides() },
                 shutDown: { await stack.shutdown() }
             )
         }

@@ -28,7 +28,7 @@ struct ServeCommand {
             if let port = stack.adminPort { facts["admin_port"] = "\(port)" }
             return ServerProcess.Running(
                 facts: facts,
-                watchFiles: { await stack.watchFiles() },
+                runBesides: { await stack.runBesides() },
                 shutDown: { await stack.shutdown() }
             )
         }

@@ -12,7 +12,7 @@ struct ServerProcess {
     struct Running {
         /// For the log's first line.
         let facts: Logger.Metadata
-        let watchFiles: @Sendable () async -> Void
+        let runBesides: @Sendable () async -> Void
         let shutDown: @Sendable () async -> Void
     }
 
@@ -36,7 +36,7 @@ struct ServerProcess {
             return 1
         }
         logger.notice("listening", metadata: running.facts)
-        let watching = Task { await running.watchFiles() }
+        let watching = Task { await running.runBesides() }
         let signal = await Termination.wait()
         logger.notice("draining", metadata: ["signal": "\(signal)"])
         watching.cancel()

@@ -33,6 +33,9 @@ package struct SemanticOptions: Configurable {
     package var metricsHost = "0.0.0.0"
     package var management = ManagementOptions()
 
+    // Metrics
+    package var recordsMetrics = true
+
     // Tracing
     package var tracing = TracingFlags()
 
@@ -94,6 +97,13 @@ package struct SemanticOptions: Configurable {
             Field("metrics-port", \.metricsPort, "The port of /metrics.")
             Field("metrics-host", \.metricsHost, "The address of /metrics.").notEmpty()
             ManagementOptions.fields(at: \Self.management)
+        }
+        FieldGroup("Metrics") {
+            Field(
+                "record-metrics",
+                \.recordsMetrics,
+                "Whether what happens is counted. Without, /metrics shows little more than what is at the moment."
+            )
         }
         FieldGroup("Tracing") { TracingFlags.fields(at: \Self.tracing) }
         FieldGroup("Logs") {

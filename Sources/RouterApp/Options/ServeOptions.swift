@@ -55,6 +55,9 @@ package struct ServeOptions: Configurable {
     // Management
     package var management = ManagementOptions()
 
+    // Metrics
+    package var recordsMetrics = true
+
     // Tracing
     package var tracing = TracingFlags()
 
@@ -174,6 +177,13 @@ package struct ServeOptions: Configurable {
             Field("admin-group", \.adminGroup, "Members may put workers to sleep and load adapters.").notEmpty()
         }
         FieldGroup("Management") { ManagementOptions.fields(at: \Self.management) }
+        FieldGroup("Metrics") {
+            Field(
+                "record-metrics",
+                \.recordsMetrics,
+                "Whether what happens is counted. Without, /metrics shows little more than what is at the moment."
+            )
+        }
         FieldGroup("Tracing") { TracingFlags.fields(at: \Self.tracing) }
         FieldGroup("Logs") {
             Field("log-level", \.logLevel, "The least severe level that is logged.")

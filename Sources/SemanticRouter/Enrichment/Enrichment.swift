@@ -64,35 +64,54 @@ package struct Enrichment: Sendable {
             + settings.delete.map { .remove(name: $0) }
     }
 
+    /// Called around what a plugin does, which it must run; for measuring.
+    package typealias Observer = (PluginType, () -> Void) -> Void
+
     /// What becomes of a request that the decision matched. Without `reasoning`, that is left to the client.
-    package func edits(for request: TextRequest, reasoning: ReasoningChoice?) -> EnrichedRequest {
+    package func edits(
+        for request: TextRequest,
+        reasoning: ReasoningChoice?,
+        observing observe: Observer = { _, act in act() }
+    ) -> EnrichedRequest {
         guard reasoning != nil || acts else { return EnrichedRequest() }
-        return enriched(request, reasoning: reasoning.map { ReasoningEdit($0) }, types: Self.allTypes)
+        return enriched(request, reasoning: reasoning.map { ReasoningEdit($0) }, types: Self.allTypes, observe)
     }
 
     /// As `edits(for:reasoning:)`, by plugins of some types only: for a request that names its model itself.
-    package func policyEdits(for request: TextRequest, only types: Set<PluginType>) -> EnrichedRequest {
-        enriched(request, reasoning: nil, types: types)
+    package func policyEdits(
+        for request: TextRequest,
+        only types: Set<PluginType>,
+        observing observe: Observer = { _, act in act() }
+    ) -> EnrichedRequest {
+        enriched(request, reasoning: nil, types: types, observe)
     }
 
     private func enriched(
         _ request: TextRequest,
         reasoning: ReasoningEdit?,
-        types: Set<PluginType>
+        types: Set<PluginType>,
+        _ observe: Observer
     ) -> EnrichedRequest {
         let tools = types.contains(.tools) ? self.tools : nil
         var draft = RequestDraft(request)
         var result = EnrichedRequest()
-        if let tools, tools.removesAll { result.removedTools = tools.apply(to: &draft) }
+        if let tools, tools.removesAll { observe(.tools) { result.removedTools = tools.apply(to: &draft) } }
         if request.endpoint == .responses { reasoning?.apply(to: &draft) }
-        let promptMember = types.contains(.systemPrompt) ? systemPrompt?.apply(to: &draft) : nil
-        if types.contains(.requestParams) { requestParams?.apply(to: &draft) }
-        if let tools, !tools.removesAll { result.removedTools = tools.apply(to: &draft) }
+        var promptMember: String?
+        if types.contains(.systemPrompt), let systemPrompt {
+            observe(.systemPrompt) { promptMember = systemPrompt.apply(to: &draft) }
+        }
+        if types.contains(.requestParams), let requestParams {
+            observe(.requestParams) { requestParams.apply(to: &draft) }
+        }
+        if let tools, !tools.removesAll { observe(.tools) { result.removedTools = tools.apply(to: &draft) } }
         if request.endpoint != .responses { reasoning?.apply(to: &draft) }
         // `request_params` may have taken the prompt away again.
         result.injectedSystemPrompt = promptMember.map { draft.has($0) } ?? false
         result.edits.body = draft.edits
-        if types.contains(.headerMutation) { result.edits.headers = headers }
+        if types.contains(.headerMutation), !headers.isEmpty {
+            observe(.headerMutation) { result.edits.headers = headers }
+        }
         return result
     }
 }

@@ -20,13 +20,13 @@ struct ExtProcServiceTests {
         init(_ policy: String = ExtProcServiceTests.policy, settings: ExtProcSettings = ExtProcSettings()) throws {
             let router = SemanticRouter(
                 try SemanticConfig.parse(policy).get(),
-                metrics: SemanticMetrics(registry: registry),
+                metrics: SemanticMetrics(registry: registry, models: ModelMetrics(registry: registry)),
                 unixTime: { 1_700_000_000 }
             )
             service = ExtProcService(
                 semantic: Live(router),
                 settings: settings,
-                metrics: ExtProcMetrics(registry: registry),
+                metrics: ExtProcMetrics(registry: registry, models: ModelMetrics(registry: registry)),
                 budget: ByteBudget(limit: 1 << 30)
             )
         }

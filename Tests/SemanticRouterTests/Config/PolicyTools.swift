@@ -19,7 +19,7 @@ enum PolicyTools {
     static func router(_ config: SemanticConfig) -> SemanticRouter {
         SemanticRouter(
             config,
-            metrics: SemanticMetrics(registry: MetricRegistry()),
+            metrics: SemanticMetrics(),
             unixTime: { 1_700_000_000 }
         )
     }

@@ -11,7 +11,7 @@ struct SignalRules {
 
     init(_ signals: String) throws {
         let config = try SemanticConfig.parse(SignalRules.policy(signals)).get()
-        table = SemanticRouter(config, metrics: SemanticMetrics(registry: MetricRegistry())).profiles[0].table
+        table = SemanticRouter(config, metrics: SemanticMetrics()).profiles[0].table
     }
 
     func reading(_ type: SignalType, _ name: String, _ prompt: Prompt) throws -> SignalReading {

@@ -160,7 +160,7 @@ package final class ModelMetrics: Sendable {
     private let other: Model
 
     /// - Parameter now: the monotonic clock of the windows, in nanoseconds.
-    package init(registry: MetricRegistry, now: @escaping @Sendable () -> UInt64 = { Monotonic.nanoseconds }) {
+    package init(registry: MetricRegistry, now: @escaping @Sendable () -> UInt64 = { TraceClock.monotonic }) {
         families = Families(registry)
         windows = WindowedModelMetrics(registry: registry, now: now)
         failed = registry.counters(Self.errors)
