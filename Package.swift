@@ -139,7 +139,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "RouterApp", "SimWorker", "Transport", "HTTPTransport", "OpenAIWire", "Instruments", "ConfigKit",
-                logging, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL,
+                "OTLPAPI", logging, protobuf, nioCore, nioPosix, nioHTTP1, nioHTTP2, nioHPACK, nioSSL,
             ],
             resources: [.copy("Certificates")],
             swiftSettings: settings

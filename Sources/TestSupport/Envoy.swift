@@ -41,6 +41,30 @@ package struct EnvoyConfiguration: Sendable {
         )
     }
 
+    /// Traces to a collector, as docs/envoy.md shows it.
+    mutating func setTracing(port: Int) throws {
+        let page = try String(contentsOf: Repository.root.appending(path: "docs/envoy.md"), encoding: .utf8)
+        guard let section = page.split(separator: "\n## Traces\n").dropFirst().first else {
+            throw Unexpected("docs/envoy.md has no section on traces")
+        }
+        let blocks = section.split(separator: "```yaml\n").dropFirst().compactMap { $0.split(separator: "```").first }
+        guard blocks.count == 2 else { throw Unexpected("there are \(blocks.count) blocks in the section on traces") }
+        try insert(String(blocks[0]), before: "                codec_type: AUTO")
+        let cluster = blocks[1].replacing(
+            "address: otel-collector, port_value: 4317",
+            with: "address: 127.0.0.1, port_value: \(port)"
+        )
+        try replace("  clusters:\n", with: "  clusters:\n" + cluster)
+        // Soon, rather than every five seconds.
+        text += """
+
+            layered_runtime:
+              layers:
+                - {name: soon, static_layer: {tracing.opentelemetry.flush_interval_ms: 50}}
+
+            """
+    }
+
     /// The address of the router, or in destination.yaml of the worker.
     mutating func setUpstream(port: Int) throws {
         let known = ["8001", "8000"].first { text.contains("port_value: \($0)}  # HERE") }

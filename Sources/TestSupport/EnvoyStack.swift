@@ -34,6 +34,7 @@ package struct EnvoyStack: Sendable {
     /// - Parameters:
     ///   - name: a file of deploy/envoy.
     ///   - policy: for Sextants of this process; `{NAME}` stands for the address of the worker that serves that model.
+    ///   - collector: gets the traces of Sextant, the workers and, if `envoyTraces`, of Envoy.
     ///   - change: what else the configuration shall say.
     package static func with(
         _ name: String = "sextant-router.yaml",
@@ -44,11 +45,14 @@ package struct EnvoyStack: Sendable {
         semanticOptions: (inout SemanticOptions) -> Void = { _ in },
         workerThreads: Int = 1,
         upstream: Upstream = .router,
+        tracing collector: TraceCollector? = nil,
+        envoyTraces: Bool = true,
         change: (inout EnvoyConfiguration) throws -> Void = { _ in },
         _ body: (EnvoyStack) async throws -> Void
     ) async throws {
-        try await Stack.with(workers: workers, options: options) { stack in
+        try await Stack.with(workers: workers, options: options, tracing: collector) { stack in
             var configuration = try EnvoyConfiguration(name)
+            if let collector, envoyTraces { try configuration.setTracing(port: collector.port) }
             switch upstream {
             case .router: try configuration.setUpstream(port: stack.port)
             case .firstWorker: try configuration.setUpstream(port: stack.workers[0].port)
@@ -72,7 +76,13 @@ package struct EnvoyStack: Sendable {
                 let result: Result<Void, any Error>
                 do {
                     for _ in 0..<count {
-                        started.append(try await SemanticStack.start(settings, logger: stack.log.logger))
+                        started.append(
+                            try await SemanticStack.start(
+                                settings,
+                                environment: collector?.environment ?? [:],
+                                logger: stack.log.logger
+                            )
+                        )
                     }
                     result = await Result { try await run(started.map(\.port), started) }
                 } catch {

@@ -27,25 +27,36 @@ package struct Stack: Sendable {
     /// - Parameters:
     ///   - workers: each worker's settings; ports are set here.
     ///   - options: changed before the start; backends and models are filled in from the workers.
+    ///   - collector: gets the traces of the stack and of its workers.
     package static func with(
         _ kind: ServeStack.Kind = .router,
         workers configs: [SimConfig] = [.instant(), .instant()],
         options change: (inout ServeOptions) -> Void = { _ in },
+        tracing collector: TraceCollector? = nil,
         _ body: (Stack) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var workers: [SimWorker] = []
+        var tracing: [ProcessTracing] = []
         let result: Result<Void, any Error>
         do {
             for var config in configs {
                 config.port = 0
-                workers.append(try await SimWorker.start(config, group: group))
+                let registry = MetricRegistry()
+                if let collector {
+                    tracing += [try await collector.tracing("sextant-sim", registry, on: group)].compactMap { $0 }
+                }
+                workers.append(
+                    try await SimWorker.start(config, group: group, registry: registry, tracer: tracing.last?.tracer)
+                )
             }
-            result = await Result { try await run(kind, workers, change, body) }
+            let environment = collector?.environment ?? [:]
+            result = await Result { try await run(kind, workers, change, environment, body) }
         } catch {
             result = .failure(error)
         }
         for worker in workers { await worker.shutdown(within: .zero) }
+        for tracing in tracing { await tracing.shutdown() }
         try await group.shutdownGracefully()
         try result.get()
     }
@@ -54,6 +65,7 @@ package struct Stack: Sendable {
         _ kind: ServeStack.Kind,
         _ workers: [SimWorker],
         _ change: (inout ServeOptions) -> Void,
+        _ environment: ProcessEnvironment,
         _ body: (Stack) async throws -> Void
     ) async throws {
         var options = ServeOptions()
@@ -71,7 +83,7 @@ package struct Stack: Sendable {
         }
         change(&options)
         let log = CapturedLog()
-        let stack = try await ServeStack.start(kind, options, logger: log.logger)
+        let stack = try await ServeStack.start(kind, options, environment: environment, logger: log.logger)
         let watching = Task { await stack.runBesides() }
         let clients = try await UpstreamClient.perLoop(
             of: MultiThreadedEventLoopGroup.singleton,

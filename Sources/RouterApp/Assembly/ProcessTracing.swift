@@ -1,12 +1,12 @@
-import ConfigKit
-import Instruments
-import Logging
-import NIOCore
+package import ConfigKit
+package import Instruments
+package import Logging
+package import NIOCore
 import Telemetry
 
 /// What a process needs to trace its requests: who begins traces, and who sends them.
-struct ProcessTracing: Sendable {
-    let tracer: RequestTracer
+package struct ProcessTracing: Sendable {
+    package let tracer: RequestTracer
     private let exporter: OTLPExporter
 
     /// Starts to export, if flags, environment or policy ask for it; nil where nothing is traced.
@@ -15,8 +15,8 @@ struct ProcessTracing: Sendable {
     ///   - policy: what the policy says, if there is one.
     ///   - service: the name by which the traces call this process, unless somebody says another.
     /// - Throws: what is wrong with the file of the collector's authority.
-    static func start(
-        flags: TracingLayer,
+    package static func start(
+        flags: TracingLayer = TracingLayer(),
         policy: TracingLayer? = nil,
         service: String,
         environment: ProcessEnvironment = .process,
@@ -53,7 +53,7 @@ struct ProcessTracing: Sendable {
     private static let flushTimeout = Duration.seconds(5)
 
     /// Sends what waits.
-    func shutdown() async {
+    package func shutdown() async {
         await exporter.shutdown(within: Self.flushTimeout)
     }
 }

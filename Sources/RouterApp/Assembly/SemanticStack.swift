@@ -36,12 +36,17 @@ package struct SemanticStack: Sendable {
 
     /// Builds everything from checked options and starts to listen.
     ///
+    /// - Parameter environment: where OpenTelemetry's variables are looked up.
     /// - Throws: what is wrong with a file that an option names, or with an address or certificate.
-    package static func start(_ options: SemanticOptions, logger: Logger) async throws -> SemanticStack {
+    package static func start(
+        _ options: SemanticOptions,
+        environment: ProcessEnvironment = .process,
+        logger: Logger
+    ) async throws -> SemanticStack {
         let threads = options.threads == 0 ? System.coreCount : options.threads
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         do {
-            return try await build(options, group: group, logger: logger)
+            return try await build(options, environment, group: group, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -50,6 +55,7 @@ package struct SemanticStack: Sendable {
 
     private static func build(
         _ options: SemanticOptions,
+        _ environment: ProcessEnvironment,
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> SemanticStack {
@@ -102,6 +108,7 @@ package struct SemanticStack: Sendable {
             flags: options.tracing.layer,
             policy: policy.router.current.config.global.services.observability.tracing.layer,
             service: "sextant-semantic",
+            environment: environment,
             registry: registry,
             logger: logger,
             group: group

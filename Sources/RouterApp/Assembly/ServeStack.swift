@@ -44,12 +44,18 @@ package struct ServeStack: Sendable {
 
     /// Builds everything from checked options and starts to listen.
     ///
+    /// - Parameter environment: where OpenTelemetry's variables are looked up.
     /// - Throws: what is wrong with a file that an option names, or with an address or certificate.
-    package static func start(_ kind: Kind, _ options: ServeOptions, logger: Logger) async throws -> ServeStack {
+    package static func start(
+        _ kind: Kind,
+        _ options: ServeOptions,
+        environment: ProcessEnvironment = .process,
+        logger: Logger
+    ) async throws -> ServeStack {
         let threads = options.threads == 0 ? System.coreCount : options.threads
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         do {
-            return try await build(kind, options, group: group, logger: logger)
+            return try await build(kind, options, environment, group: group, logger: logger)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -59,6 +65,7 @@ package struct ServeStack: Sendable {
     private static func build(
         _ kind: Kind,
         _ options: ServeOptions,
+        _ environment: ProcessEnvironment,
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> ServeStack {
@@ -96,6 +103,7 @@ package struct ServeStack: Sendable {
             flags: options.tracing.layer,
             policy: reload.semantic?.current.config.global.services.observability.tracing.layer,
             service: "sextant-\(kind.rawValue)",
+            environment: environment,
             registry: registry,
             logger: logger,
             group: group
