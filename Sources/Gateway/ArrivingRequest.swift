@@ -95,10 +95,6 @@ struct ArrivingRequest {
             arrival: arrival
         )
         request.trace = trace
-        trace?.set(InferenceSpans.model, .text(String(model.prefix(Self.longestModelName))))
         return request
     }
-
-    /// A name that a client made up ends in a span, and must not fill it.
-    private static let longestModelName = 128
 }

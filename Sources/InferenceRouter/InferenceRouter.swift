@@ -53,6 +53,8 @@ package struct InferenceRouter: Sendable {
             }
             do {
                 order = try planner.plan(model: request.model, in: snapshot, at: MonotonicTime(now))
+                // A name that nobody serves is the client's own text.
+                request.trace?.set(InferenceSpans.model, .text(request.model))
                 routing?.set(InferenceSpans.candidates, .number(order.count))
                 routing?.set(InferenceSpans.routingLogic, .text(planner.policy.name))
             } catch {

@@ -11,7 +11,7 @@ package enum InferenceSpans {
         .server,
         "A request from its arrival to the end of its answer.",
         attributes: [
-            method, target, requestID, model, requestModel, backend, routingLogic, status, firstByte, inputTokens,
+            method, target, requestID, model, backend, routingLogic, status, firstByte, inputTokens,
             outputTokens,
         ]
     )
@@ -31,8 +31,7 @@ package enum InferenceSpans {
     package static let method = SpanAttribute("http.method", "The request's method.")
     package static let target = SpanAttribute("http.target", "The path, as the API names it.")
     package static let requestID = SpanAttribute("vllm.request_id", "The request's id.")
-    package static let model = SpanAttribute("vllm.model", "The model that workers serve, by their name for it.")
-    package static let requestModel = SpanAttribute("gen_ai.request.model", "The same, by OpenTelemetry's name for it.")
+    static let model = SpanAttribute("vllm.model", "The model, by the name that workers serve it by.")
     static let backend = SpanAttribute("vllm.backend_url", "The worker's address.")
     static let routingLogic = SpanAttribute("vllm.routing_logic", "The policy by which workers are put in order.")
     static let candidates = SpanAttribute("sextant.candidates", "How many workers may be asked.")

@@ -126,7 +126,11 @@ struct CatalogueTests {
         let listed = Set(Catalogue.spans.map(\.name))
         for (name, text) in try sources() {
             for match in text.matches(of: /SpanDefinition\(\s*"([^"]+)"/) {
-                #expect(listed.contains(String(match.1)), "\(name) defines \(match.1), which is in no catalogue")
+                // Of a name that is put together the beginning.
+                let known = match.1.split(separator: "\\(", omittingEmptySubsequences: false)[0]
+                let isListed =
+                    known == match.1 ? listed.contains(String(known)) : listed.contains { $0.hasPrefix(known) }
+                #expect(isListed, "\(name) defines \(match.1), which is in no catalogue")
             }
         }
     }

@@ -165,7 +165,7 @@ struct GatewayTests {
             let client = try await RawConnection.connect(port: port)
             try await client.send("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             let page = await client.textUntilClosed()
-            #expect(page.contains(#"sextant_decisions_total{decision="code"} 1"#))
+            #expect(page.contains(#"llm_decision_match_total{decision_name="code"} 1"#))
             await client.close()
         }
     }

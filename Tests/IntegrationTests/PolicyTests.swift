@@ -407,7 +407,7 @@ struct PolicyTests {
             #expect(root["eval_trace"]?.elements.map { $0["decision_name"]?.string } == ["proofs", "refusal"])
             #expect(stack.workers.allSatisfy { $0.log.entries.isEmpty })
             // Nothing was routed.
-            #expect(!stack.registry.exposition().contains("sextant_decisions_total{"))
+            #expect(stack.registry.value(of: "llm_decision_evaluation_total") == 0)
             let wrong = try await RawConnection.connect(port: port)
             try await wrong.send(
                 "POST /api/v1/eval HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"

@@ -68,6 +68,15 @@ struct PrometheusTests {
                     // Every bound of upstream's is there, by one name.
                     try await server.expect("count(\(latency)_bucket\(series)})", 12)
                     try await server.expect("\(latency)_bucket\(series),le=\"120.0\"}", Double(count))
+                    let ofModel = "{job=\"sextant\",model=\"\(model)\""
+                    try await server.expect("llm_model_requests_total\(ofModel)}", Double(count))
+                    for name in ["completion_latency", "ttft", "tpot"] {
+                        try await server.expect("llm_model_\(name)_seconds_count\(ofModel)}", Double(count))
+                    }
+                    try await server.expect("llm_model_inflight_requests\(ofModel)}", 0)
+                    try await server.expect("llm_model_queue_depth_estimated\(ofModel)}", 0)
+                    // Streams here say no usage: tokens are known of the others alone.
+                    try await server.expect("llm_completion_tokens_per_request_count\(ofModel)}", Double(count / 2))
                     // The worker's own count agrees.
                     try await server.expect(
                         "sum(vllm:request_success_total{job=\"worker\",model_name=\"\(model)\"})",
@@ -79,6 +88,17 @@ struct PrometheusTests {
                     Double(Load.unknown)
                 )
                 try await server.expect("sum(sextant_http_refusals_total)", Double(Load.unknown + Load.malformed))
+                try await server.expect(
+                    "llm_request_errors_total{job=\"sextant\",model=\"unknown\",reason=\"parse_error\"}",
+                    Double(Load.malformed)
+                )
+                let sent = Load.chats.values.reduce(0, +)
+                for (stage, count) in [("pick", sent + Load.unknown), ("first_byte", sent), ("stream", sent)] {
+                    try await server.expect(
+                        "sextant_stage_seconds_count{job=\"sextant\",stage=\"\(stage)\"}",
+                        Double(count)
+                    )
+                }
                 try await server.expect("sum(vllm:num_requests_running{job=\"sextant\"})", 0)
                 try await server.expect("count(vllm:healthy_pods_total{job=\"sextant\"} == 1)", 2)
                 try await server.expect("count(vllm:current_qps{job=\"sextant\"} > 0)", 2)
@@ -162,29 +182,44 @@ struct PrometheusTests {
         let file = folder.appending(path: "prometheus.yml")
         try config.write(to: file, atomically: true, encoding: .utf8)
 
-        // Prometheus does not say which port it took, so one that was free a moment ago has to do.
-        let port = try await freePort()
-        let process = Process()
-        process.executableURL = URL(filePath: try #require(Self.prometheus))
-        process.arguments = [
-            "--config.file=\(file.path)", "--storage.tsdb.path=\(folder.appending(path: "data").path)",
-            "--web.listen-address=127.0.0.1:\(port)", "--enable-feature=exemplar-storage", "--log.level=error",
-        ]
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        defer {
-            process.terminate()
-            process.waitUntilExit()
-        }
         let clients = try await UpstreamClient.perLoop(of: MultiThreadedEventLoopGroup.singleton, settings: .init())
-        let server = Server(origin: Origin(host: "127.0.0.1", port: port), fetch: HTTPFetch(clients: clients))
-        let isReady = await eventually(within: .seconds(30)) {
-            (try? await server.get("/-/ready").status) == .ok || !process.isRunning
+        let fetch = HTTPFetch(clients: clients)
+        let (program, server) = try await start(config: file, data: folder.appending(path: "data"), fetch)
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await body(server))
+        } catch {
+            result = .failure(error)
         }
-        #expect(isReady && process.isRunning, "Prometheus does not start")
-        try await body(server)
+        await program.stop()
         try await clients.forEach { $0.closeIdleConnections() }
+        try result.get()
+    }
+
+    /// Prometheus does not say which port it took, so one that was free a moment ago has to do; if somebody else has been
+    /// faster, another.
+    private func start(config: URL, data: URL, _ fetch: HTTPFetch) async throws -> (RunningProgram, Server) {
+        for _ in 0..<5 {
+            let port = try await freePort()
+            let program = try await RunningProgram.start(
+                try #require(Self.prometheus),
+                [
+                    "--config.file=\(config.path)", "--storage.tsdb.path=\(data.path)",
+                    "--web.listen-address=127.0.0.1:\(port)", "--enable-feature=exemplar-storage",
+                    "--log.level=error",
+                ]
+            )
+            let server = Server(origin: Origin(host: "127.0.0.1", port: port), fetch: fetch)
+            let isReady = await eventually(within: .seconds(30)) {
+                (try? await server.get("/-/ready").status) == .ok || !program.isRunning
+            }
+            if isReady, program.isRunning { return (program, server) }
+            await program.stop()
+            guard program.text.contains("address already in use") else {
+                throw Unexpected("Prometheus does not start: \(program.text)")
+            }
+        }
+        throw Unexpected("Prometheus finds no port")
     }
 
     private func freePort() async throws -> Int {

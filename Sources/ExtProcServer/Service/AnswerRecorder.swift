@@ -62,6 +62,7 @@ struct AnswerRecorder: ~Copyable {
         model.succeeded(
             after: elapsed,
             completionTokens: usage?.completionTokens ?? (isEventStream ? meter.events : nil),
+            isStream: isEventStream,
             trace: trace?.trace.exemplar
         )
     }

@@ -188,6 +188,7 @@ final class ProxyCall: UpstreamReceiver {
             measured?.succeeded(
                 after: elapsed,
                 completionTokens: usage?.completionTokens ?? (isEventStream ? meter.events : nil),
+                isStream: isEventStream,
                 trace: request.trace?.trace.exemplar
             )
         case 500...: measured?.failed(.failedByModel, after: elapsed)

@@ -35,7 +35,7 @@ package final class ModelMetrics: Sendable {
     )
     static let timePerToken = MetricDefinition.histogram(
         "llm_model_tpot_seconds",
-        "Mean seconds between the tokens of an answer after the first.",
+        "Mean seconds between the tokens of a streamed answer after the first; of a whole answer, seconds by tokens.",
         labels: ["model"],
         buckets: MetricDefinition.latencyBuckets
     )
@@ -288,10 +288,19 @@ package struct ModelCall: ~Copyable {
     /// - Parameters:
     ///   - elapsed: since the request's arrival.
     ///   - completionTokens: how many the model counted; nil when it has not said.
-    package func succeeded(after elapsed: Duration, completionTokens: Int? = nil, trace: TraceID? = nil) {
+    ///   - isStream: whether the tokens came one after the other.
+    package func succeeded(
+        after elapsed: Duration,
+        completionTokens: Int? = nil,
+        isStream: Bool,
+        trace: TraceID? = nil
+    ) {
         model.latency.record(elapsed, exemplar: trace)
         model.windowed?.record(seconds: elapsed.inSeconds, isError: false)
-        if let completionTokens, completionTokens > 1, let firstToken, elapsed > firstToken {
+        guard let completionTokens, let firstToken else { return }
+        if !isStream, completionTokens > 0 {
+            model.timePerToken.record(elapsed / completionTokens, exemplar: trace)
+        } else if isStream, completionTokens > 1, elapsed > firstToken {
             model.timePerToken.record((elapsed - firstToken) / (completionTokens - 1), exemplar: trace)
         }
     }

@@ -21,7 +21,7 @@ import Testing
         call.receivedToken(after: .milliseconds(350))
         call.receivedToken(after: .milliseconds(500))
         call.recordTokens(prompt: 7, completion: 5)
-        call.succeeded(after: .milliseconds(700), completionTokens: 5)
+        call.succeeded(after: .milliseconds(700), completionTokens: 5, isStream: true)
 
         func sum(_ name: String) throws -> Double {
             try #require(registry.histogram(of: name, labels: ["model": "a"])).sum
@@ -37,6 +37,16 @@ import Testing
         #expect(value("llm_model_prompt_tokens_total") == 7)
         #expect(value("llm_model_completion_tokens_total") == 5)
         #expect(value("llm_model_tokens_total") == 12)
+    }
+
+    @Test("A whole answer's time is shared by its tokens")
+    func whole() throws {
+        var call = metrics.begin("a")
+        call.receivedToken(after: .milliseconds(600))
+        call.succeeded(after: .milliseconds(600), completionTokens: 3, isStream: false)
+        let perToken = try #require(registry.histogram(of: "llm_model_tpot_seconds", labels: ["model": "a"]))
+        #expect(abs(perToken.sum - 0.2) < 1e-9)
+        #expect(value("sextant_model_inter_token_seconds") == 0)
     }
 
     @Test("A request is under way until its call ends, and queued until the first token")
@@ -86,10 +96,10 @@ import Testing
 
     @Test("Known models stay known, with what was counted")
     func knownStay() {
-        metrics.begin("a").succeeded(after: .zero)
+        metrics.begin("a").succeeded(after: .zero, isStream: true)
         metrics.know(["c"])
-        metrics.begin("a").succeeded(after: .zero)
-        metrics.begin("c").succeeded(after: .zero)
+        metrics.begin("a").succeeded(after: .zero, isStream: true)
+        metrics.begin("c").succeeded(after: .zero, isStream: true)
         #expect(value("llm_model_requests_total") == 2)
         #expect(value("llm_model_requests_total", ["model": "c"]) == 1)
     }
@@ -99,7 +109,7 @@ import Testing
         let trace = try #require(TraceID(high: 0, low: 0xABC))
         var call = metrics.begin("a")
         call.receivedToken(after: .milliseconds(1), trace: trace)
-        call.succeeded(after: .milliseconds(2), trace: trace)
+        call.succeeded(after: .milliseconds(2), isStream: true, trace: trace)
         let lines = registry.exposition(.openMetrics).split(separator: "\n").filter { $0.contains(trace.text) }
         #expect(
             lines.map { $0.prefix { $0 != "{" } } == [

@@ -34,7 +34,7 @@ import Testing
             call.failed(.failedByModel, after: .milliseconds(milliseconds))
         } else {
             call.recordTokens(prompt: prompt, completion: completion)
-            call.succeeded(after: .milliseconds(milliseconds))
+            call.succeeded(after: .milliseconds(milliseconds), isStream: false)
         }
     }
 
@@ -161,7 +161,7 @@ import Testing
         arguments: [(0.0, 0.0...0.001), (0.0005, 0.0...0.001), (-1, 0.0...0.001), (86_400, 2_000.0...3_000)]
     )
     func extremes(seconds: Double, shown: ClosedRange<Double>) throws {
-        metrics.begin("m").succeeded(after: .milliseconds(Int(seconds * 1_000)))
+        metrics.begin("m").succeeded(after: .milliseconds(Int(seconds * 1_000)), isStream: false)
         #expect(shown.contains(try #require(value("latency_p50_windowed_seconds", "1m"))))
     }
 
@@ -169,7 +169,7 @@ import Testing
     func mostModels() {
         // `other` and `m` are two of them.
         metrics.know((1...200).map { "m\($0)" })
-        for index in 1...200 { metrics.begin("m\(index)").succeeded(after: .seconds(1)) }
+        for index in 1...200 { metrics.begin("m\(index)").succeeded(after: .seconds(1), isStream: false) }
         let windowed = registry.exposition().split(separator: "\n").filter {
             $0.hasPrefix("llm_model_requests_windowed_total{") && $0.contains("1m")
         }
