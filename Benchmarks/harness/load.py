@@ -38,7 +38,7 @@ class Sample:
     upstream_cpu_us: float
     #: Cores that were kept busy by anything but the load and what it loads, or kept away by the host.
     other_cores: float
-    #: CPU time of an external processor beside the subject, for each answered request.
+    #: CPU time of what serves the subject, an external processor or a trace collector, for each answered request.
     processor_cpu_us: float = 0
     #: Requests that were due and found every place taken; only of a load at fixed times.
     delayed: int = 0

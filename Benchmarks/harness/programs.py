@@ -1,4 +1,4 @@
-"""Builds the programs in C that a run starts: the upstream and the load generators."""
+"""Builds the programs in C that a run starts: the upstream, the trace collector and the load generators."""
 
 from __future__ import annotations
 
@@ -51,3 +51,5 @@ EXTPROC_LOAD = Program(
 )
 
 HTTP_LOAD = Program("http-load", _LOAD, ("http-load.c", "load.c", "histogram.c"), libraries=("-lm",))
+
+OTLP_SINK = Program("otlp-sink", BENCHMARKS / "collector", ("otlp-sink.c",))

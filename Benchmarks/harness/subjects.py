@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Mapping, Optional
+from typing import Callable, Mapping, Optional, Sequence
 
 from harness.processes import free_port
 from harness.workloads import MODEL
@@ -148,16 +148,21 @@ POLICY_DECISIONS = 20
 POLICY_KEYWORDS = 200
 
 
-def policy_text(upstream_port: int) -> str:
-    """A policy that asks `MODEL` to choose. Its keywords are in no workload but for one, in the last decision's rule."""
+def policy_text(upstream_port: int, more_models: Sequence[str] = ()) -> str:
+    """A policy that asks `MODEL` to choose. Its keywords are in no workload but for one, in the last decision's rule.
+
+    `more_models` are served as well, and no decision chooses them.
+    """
     each = POLICY_KEYWORDS // POLICY_DECISIONS
     lines = [
         "version: v0.3",
         "providers:",
         "  defaults: {default_model: small}",
         "  models:",
-        f"    - {{name: small, backend_refs: [{{endpoint: '127.0.0.1:{upstream_port}'}}]}}",
-        f"    - {{name: large, backend_refs: [{{endpoint: '127.0.0.1:{upstream_port}'}}]}}",
+        *(
+            f"    - {{name: {name}, backend_refs: [{{endpoint: '127.0.0.1:{upstream_port}'}}]}}"
+            for name in ("small", "large", *more_models)
+        ),
         "routing:",
         "  signals:",
         "    keywords:",
@@ -177,18 +182,26 @@ def policy_text(upstream_port: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gateway_command(
+    binary: Path, place: Place, admin_port: int, *options: str, more_models: Sequence[str] = ()
+) -> list[str]:
+    """The gateway with the policy, in one event loop."""
+    policy = place.directory / "policy.yaml"
+    policy.write_text(policy_text(place.upstream_port, more_models))
+    return [
+        str(binary),
+        "gateway",
+        *("--host", "127.0.0.1", "--port", str(place.port), "--admin-port", str(admin_port)),
+        *("--config", str(policy), "--threads", "1", "--log-level", "warning"),
+        *options,
+    ]
+
+
 def sextant_policy(binary: Path) -> Subject:
     """The gateway with a policy that decides every request, in one event loop."""
 
     def command(place: Place) -> list[str]:
-        policy = place.directory / "policy.yaml"
-        policy.write_text(policy_text(place.upstream_port))
-        return [
-            str(binary),
-            "gateway",
-            *("--host", "127.0.0.1", "--port", str(place.port), "--admin-port", str(free_port())),
-            *("--config", str(policy), "--threads", "1", "--log-level", "warning"),
-        ]
+        return gateway_command(binary, place, free_port())
 
     missing = None if os.access(binary, os.X_OK) else "run: make build, or name the binary with --sextant PATH"
     note = f"1 event loop, {POLICY_DECISIONS} decisions with {POLICY_KEYWORDS} keywords"
