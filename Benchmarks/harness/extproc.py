@@ -189,15 +189,6 @@ class Found:
         }
 
 
-def half_of_what_is_served(results: Results) -> float:
-    """Half of the lowest rate of a chain at the most connections, to two digits: no chain is saturated by it."""
-    most = max(connections for workload, connections, _ in results.samples if workload == CHAT.name)
-    medians = [results.median(CHAT.name, most, chain.name) for chain in CHAINS]
-    half = min(sample.per_second for sample in medians if sample) / 2
-    unit = 10 ** max(0, math.floor(math.log10(max(half, 1))) - 1)
-    return max(1.0, half // unit * unit)
-
-
 def compare(options: argparse.Namespace, stage: Stage, load: Load) -> int:
     """Every figure of the page, in one run; prints and stores the tables; returns the exit status."""
     subjects = [SubjectFigures(chain.name, chain.note, "") for chain in CHAINS]
@@ -248,7 +239,7 @@ def measure_closed_loops(options: argparse.Namespace, load: Load, cast: Cast, fo
 
 
 def measure_at_rate(options: argparse.Namespace, load: Load, cast: Cast, found: Found) -> None:
-    found.rate = options.rate or half_of_what_is_served(found.results)
+    found.rate = options.rate or report.half_of_what_is_served(found.results, CHAT)
     for turn in range(options.rounds):
         for chain in CHAINS:
             say(f"{CHAT.name} at {found.rate:,.0f}/s, round {turn + 1}, {chain.name}")

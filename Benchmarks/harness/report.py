@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import platform
 import subprocess
@@ -133,6 +134,15 @@ def median_sample(samples: Sequence[Sample]) -> Sample:
         processor_cpu_us=median(sample.processor_cpu_us for sample in samples),
         delayed=sum(sample.delayed for sample in samples),
     )
+
+
+def half_of_what_is_served(results: Results, workload: Workload) -> float:
+    """Half of the lowest rate of a subject at the most connections, to two digits: none is saturated by it."""
+    most = max(connections for name, connections, _ in results.samples if name == workload.name)
+    medians = [results.median(workload.name, most, subject.name) for subject in results.subjects]
+    half = min(sample.per_second for sample in medians if sample) / 2
+    unit = 10 ** max(0, math.floor(math.log10(max(half, 1))) - 1)
+    return max(1.0, half // unit * unit)
 
 
 # Tables

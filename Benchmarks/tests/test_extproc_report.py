@@ -88,18 +88,6 @@ class GoalTests(unittest.TestCase):
         self.assertIn("no", self.met(one).values())
 
 
-class RateTests(unittest.TestCase):
-    def test_the_rate_is_half_of_what_the_slowest_chain_answers(self) -> None:
-        one = found()
-        for chain, requests in ((ALONE, 16_000), (BUFFERED, 7_150), (STREAMED, 7_900)):
-            one.results.samples[CHAT.name, 64, chain.name] = [replace(SAMPLE, requests=requests)]
-        self.assertEqual(extproc.half_of_what_is_served(one.results), 1700)
-
-    def test_there_is_a_rate_even_if_nothing_is_answered(self) -> None:
-        one = found(replace(THROUGH, requests=0))
-        self.assertEqual(extproc.half_of_what_is_served(one.results), 1)
-
-
 class SustainedTests(unittest.TestCase):
     def through(self, **figures: object) -> Endurance:
         memory = [MemoryPoint(5, 20 * MIB), MemoryPoint(10, 20 * MIB)]

@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.load import Sample
-from harness.report import Machine, Results, SubjectFigures, load_table, median_sample, replace_block
+from harness.report import (
+    Machine,
+    Results,
+    SubjectFigures,
+    half_of_what_is_served,
+    load_table,
+    median_sample,
+    replace_block,
+)
 from harness.sustained import Endurance, MemoryPoint
 from harness.workloads import MODEL, WORKLOADS, chat_body
 
@@ -42,6 +50,20 @@ class SampleTests(unittest.TestCase):
     def test_failures_name_the_subject_of_any_round(self) -> None:
         found = results(("nginx", SAMPLE), ("direct", SAMPLE), ("nginx", replace(SAMPLE, errors=4)))
         self.assertEqual(found.failures, {"nginx": 4})
+
+
+class RateTests(unittest.TestCase):
+    def test_the_rate_is_half_of_what_the_slowest_subject_answers(self) -> None:
+        rows = [(name, replace(SAMPLE, requests=2 * rate)) for name, rate in (("a", 8000), ("b", 3575), ("c", 3950))]
+        self.assertEqual(half_of_what_is_served(results(*rows), WORKLOADS[0]), 1700)
+
+    def test_it_is_of_the_most_connections(self) -> None:
+        found = results(("a", SAMPLE), ("b", replace(SAMPLE, requests=4000)))
+        found.add("chat-1k", 64, "b", replace(SAMPLE, requests=8000))
+        self.assertEqual(half_of_what_is_served(found, WORKLOADS[0]), 2000)
+
+    def test_there_is_a_rate_even_if_nothing_is_answered(self) -> None:
+        self.assertEqual(half_of_what_is_served(results(("a", replace(SAMPLE, requests=0))), WORKLOADS[0]), 1)
 
 
 class TableTests(unittest.TestCase):
