@@ -12,7 +12,7 @@ TEST_PROGRAMS := SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
-.PHONY: help build test test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained fuzz docs protos format check clean
+.PHONY: help build test test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained bench-telemetry fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -83,6 +83,11 @@ bench-extproc-sustained: build ## 1,000 requests/s through Envoy, for five minut
 	scripts/install-packages wrk
 	scripts/python-env envoy
 	Benchmarks/run.py --extproc --sustained $(SUSTAINED_SECONDS) --markdown
+
+bench-telemetry: build ## What metrics and traces add to a request
+	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
+	scripts/install-packages wrk
+	Benchmarks/run.py --telemetry --rounds 5 --markdown
 
 fuzz: build ## Compare the JSON scanner with Foundation on ten million documents
 	SEXTANT_FUZZ_DOCUMENTS=$(FUZZ_DOCUMENTS) swift test $(SWIFT_FLAGS) --skip-build --filter JSONFuzzTests

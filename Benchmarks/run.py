@@ -7,6 +7,7 @@
     Benchmarks/run.py --sustained 300                     one subject at its highest rate for five minutes
     Benchmarks/run.py --extproc                           what Sextant adds to a request through Envoy
     Benchmarks/run.py --extproc --sustained 300           the same at 1,000 requests/s for five minutes
+    Benchmarks/run.py --telemetry                         what metrics and traces add to a request
 
 The subjects stand side by side before the same fixed upstream and take turns, so that a ratio between two rows is of
 one machine in one state. Needs wrk, and for their rows nginx (scripts/install-packages wrk nginx-light) and
@@ -23,7 +24,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import extproc, report
+from harness import extproc, report, telemetry
 from harness.load import Load, Loaded
 from harness.report import Machine, Results, SubjectFigures
 from harness.stage import Running, Stage, say
@@ -134,24 +135,32 @@ def parse_arguments() -> argparse.Namespace:
     add("--markdown", action="store_true", help="put the tables into docs/performance.md")
     add("--policy", action="store_true", help="measure a policy that decides beside the same proxy without one")
     add("--extproc", action="store_true", help="measure Sextant as Envoy's external processor")
+    add("--telemetry", action="store_true", help="measure the gateway with and without metrics and traces")
     add("--envoy", type=Path, default=ROOT / "scripts" / "envoy", metavar="PATH", help="with --extproc: the binary")
     add("--processor", metavar="COMMAND",
         help="with --extproc: another external processor; {port} and {policy} stand for its port and the policy's file")
     add("--sustained", type=int, metavar="SECONDS", help="load one subject for so long, and watch its memory")
-    add("--rate", type=float, metavar="RPS", help="with --sustained or --extproc: requests per second at fixed times")
+    add("--rate", type=float, metavar="RPS",
+        help="with --sustained, --extproc or --telemetry: requests per second at fixed times")
     add("--min-requests", type=int, default=1_000_000, metavar="N",
         help="with --sustained: fail if fewer were answered, default 1,000,000")
     options = parser.parse_args()
     if options.quick:
         options.duration, options.rounds = 1, 1
-    if options.rate and not (options.sustained or options.extproc):
-        parser.error("--rate goes with --sustained or --extproc")
+    if options.rate and not (options.sustained or options.extproc or options.telemetry):
+        parser.error("--rate goes with --sustained, --extproc or --telemetry")
     if options.extproc and (options.only or options.extra or options.policy or options.workloads):
         parser.error("--extproc has its own subjects and workloads")
+    if options.telemetry and (options.only or options.extra or options.policy or options.workloads):
+        parser.error("--telemetry has its own subjects and workloads")
+    if options.telemetry and (options.extproc or options.sustained):
+        parser.error("--telemetry is a run of its own")
     if min(options.duration, options.rounds, options.sustained or 1, *(options.connections or [1])) < 1:
         parser.error("durations, rounds and connections start at 1")
     if options.extproc:
         options.connections = options.connections or extproc.CONNECTIONS
+    if options.telemetry:
+        options.connections = options.connections or telemetry.CONNECTIONS
     if options.policy:
         options.workloads = options.workloads or POLICY_WORKLOADS
         options.connections = options.connections or [16]
@@ -166,12 +175,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.sustained and not options.only:
         options.only = ["sextant-router"]
-    subjects, skipped = ([], {}) if options.extproc else choose_subjects(options)
+    subjects, skipped = ([], {}) if options.extproc or options.telemetry else choose_subjects(options)
     with tempfile.TemporaryDirectory(prefix="sextant-bench-") as directory:
         load = Load(Path(directory))
         with Stage(Path(directory)) as stage:
             if options.extproc:
                 return (extproc.sustain if options.sustained else extproc.compare)(options, stage, load)
+            if options.telemetry:
+                return telemetry.compare(options, stage, load)
             if options.sustained:
                 return sustain(options, stage, load, subjects)
             return compare(options, stage, load, subjects, skipped)

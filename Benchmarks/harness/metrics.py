@@ -113,6 +113,11 @@ class Histogram:
             return None
         return min(bound for bound, count in self.counts.items() if count == self.count)
 
+    def __add__(self, other: "Histogram") -> "Histogram":
+        """Both together; one that has no buckets yet adds nothing."""
+        bounds = {**self.counts, **other.counts}
+        return Histogram({bound: self.counts.get(bound, 0) + other.counts.get(bound, 0) for bound in bounds})
+
     def __sub__(self, earlier: "Histogram") -> "Histogram":
         return Histogram({bound: count - earlier.counts.get(bound, 0) for bound, count in self.counts.items()})
 

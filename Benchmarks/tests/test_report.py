@@ -113,7 +113,7 @@ class BlockTests(unittest.TestCase):
 
     def test_the_page_in_docs_has_every_block(self) -> None:
         text = (Path(__file__).resolve().parents[2] / "docs" / "performance.md").read_text()
-        for block in ("bench", "bench-sustained", "policy", "extproc", "extproc-sustained"):
+        for block in ("bench", "bench-sustained", "policy", "extproc", "extproc-sustained", "telemetry"):
             replace_block(self.page(text), block, "new")
 
 
