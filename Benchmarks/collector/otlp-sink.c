@@ -102,7 +102,8 @@ static Fate answer(Connection *connection, const char *status, const char *type,
     char bytes[512];
     int length = snprintf(bytes, sizeof bytes, "HTTP/1.1 %s\r\ncontent-type: %s\r\ncontent-length: %zu\r\n\r\n%s",
         status, type, strlen(body), body);
-    return send(connection->socket, bytes, (size_t)length, MSG_NOSIGNAL) == length ? connection_lives : connection_ended;
+    ssize_t sent = send(connection->socket, bytes, (size_t)length, MSG_NOSIGNAL);
+    return sent == length ? connection_lives : connection_ended;
 }
 
 static Fate answer_counts(Connection *connection) {

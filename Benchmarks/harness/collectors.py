@@ -1,4 +1,4 @@
-"""What stands at the other end of a trace exporter: a collector that takes everything, one that is gone, a silent one."""
+"""What stands at the other end of a trace exporter: a collector that takes everything, a silent one, or nothing."""
 
 from __future__ import annotations
 

@@ -229,8 +229,8 @@ def compare(options: argparse.Namespace, stage: Stage, load: Load) -> int:
                     raise SystemExit(f"{gateway.setting.name}: the answer to {workload.name} is changed")
         version = output_of([str(options.sextant), "--version"])
         for gateway in gateways:
-            start_ms = gateway.running.start_seconds * 1000
-            figures = SubjectFigures(gateway.setting.name, gateway.setting.note, version, [start_ms], gateway.idle_bytes)
+            setting, start_ms = gateway.setting, gateway.running.start_seconds * 1000
+            figures = SubjectFigures(setting.name, setting.note, version, [start_ms], gateway.idle_bytes)
             found.results.subjects.append(figures)
 
         measure_closed_loops(options, stage, load, gateways, found)
@@ -425,9 +425,10 @@ def goal_table(found: Found) -> Table:
         rows.append([what, wanted, value, "yes" if is_met else "no"])
 
     for connections in sorted({level for name, level, _ in found.results.samples if name == CHAT.name}):
-        added = Added.between(found.rounds(CHAT, connections, FEW), found.rounds(CHAT, connections, OFF)).median
+        added = Added.between(found.rounds(CHAT, connections, FEW), found.rounds(CHAT, connections, OFF))
+        middle, span = added.cells
         goal(f"CPU time that metrics and traces of 1 % add to a request, {connections} connections",
-             f"≤ {GOAL_ADDED_CPU_US} µs", f"{added:.1f} µs", added <= GOAL_ADDED_CPU_US)
+             f"≤ {GOAL_ADDED_CPU_US} µs", f"{middle} µs ({span})", added.median <= GOAL_ADDED_CPU_US)
     errors = sum(sample.errors for _, sample in found.samples)
     goal("errors, all loads together", "0", str(errors), errors == 0)
     if found.scraped:

@@ -85,6 +85,11 @@ class TableTests(unittest.TestCase):
         self.assertEqual(rows[GONE.name]["received by the collector"], "")
         self.assertEqual(rows[FEW.name]["spans/request"], "0.09")
 
+    def test_one_scrape_is_shown_by_who_pays_for_it(self) -> None:
+        rows = {row[0]: row[1:] for row in scrapes.thread_table(scraped()).rows}
+        self.assertEqual(rows["event loop, CPU"], ["1.00", "2.00", "2.00"])
+        self.assertEqual(rows["all other threads, CPU"], ["7.00", "8.00", "8.00"])
+
     def test_scrapes_are_shown_beside_the_load_without_them(self) -> None:
         table = scrapes.load_table(scraped())
         without, beside = [dict(zip(table.header, row)) for row in table.rows]
