@@ -4,7 +4,7 @@ import NIOCore
 import Resilience
 
 /// What the inference router measures. Names, labels and buckets are upstream `vllm-router`'s where it has them.
-package struct InferenceMetrics: Sendable {
+package final class InferenceMetrics: Sendable {
     package static let definitions = [
         incoming, latency, errors, running, healthy, firstByte, failovers, rate, meanLatency, prefilling, decoding,
         inputTokens, outputTokens,
@@ -113,7 +113,7 @@ package struct InferenceMetrics: Sendable {
 
     /// Reads the workers' state at each scrape rather than at each request.
     package func observe(_ pool: WorkerPool, in registry: MetricRegistry) {
-        registry.onScrape {
+        registry.onScrape { [runningRequests, healthyWorkers] in
             let now = MonotonicTime.now()
             for worker in pool.snapshot.workers {
                 runningRequests.with(worker.endpoint.url).set(worker.inFlight)

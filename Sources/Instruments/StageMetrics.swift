@@ -1,5 +1,5 @@
 /// How long the stages of a request take.
-package struct StageMetrics: Sendable {
+package final class StageMetrics: Sendable {
     package static let definitions = [seconds]
 
     static let seconds = MetricDefinition.histogram(

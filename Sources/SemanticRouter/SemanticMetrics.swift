@@ -2,8 +2,8 @@ package import Instruments
 
 /// How requests were routed, under the names, labels and buckets of vLLM Semantic Router where it has them.
 ///
-/// Labels take their values from the configuration; clients' names of models pass through `ModelMetrics.label`.
-package struct SemanticMetrics: Sendable {
+/// A class, so that a copy is one reference. Labels take their values from the configuration; clients' names of models pass through `ModelMetrics.label`.
+package final class SemanticMetrics: Sendable {
     package static let definitions = [
         modifications, reasons, latency, extractions, extractionLatency, matches, evaluations, evaluationLatency,
         decisions, confidence, plugins, pluginLatency, reasoning, selections, selectionLatency, bypasses,
@@ -148,7 +148,7 @@ package struct SemanticMetrics: Sendable {
     }
 
     /// Figures of their own, for who asks a policy without serving anybody.
-    package init() {
+    package convenience init() {
         let registry = MetricRegistry()
         self.init(registry: registry, models: ModelMetrics(registry: registry))
     }

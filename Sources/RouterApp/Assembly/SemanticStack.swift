@@ -27,6 +27,8 @@ package struct SemanticStack: Sendable {
     private let group: MultiThreadedEventLoopGroup
     package let logger: Logger
     package let registry: MetricRegistry
+    /// Nil where nothing is traced.
+    var tracer: RequestTracer? { tracing?.tracer }
 
     package var port: Int { server.port }
     package var apiPort: Int? { api?.port }

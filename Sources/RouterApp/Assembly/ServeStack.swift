@@ -38,6 +38,8 @@ package struct ServeStack: Sendable {
     private let drainTimeout: Duration
     package let logger: Logger
     package let registry: MetricRegistry
+    /// Nil where nothing is traced.
+    var tracer: RequestTracer? { tracing?.tracer }
 
     package var port: Int { server.port }
     package var adminPort: Int? { admin?.port }

@@ -14,8 +14,27 @@ enum ObservabilityPage {
         OpenMetrics 1.0 where `accept` asks for that, as Prometheus itself does: beside a histogram's buckets stand then the
         traces of recent requests.
 
-        Prompts, answers, keys and found personal data appear in no metric label and no log line. Labels take their values
-        from the configuration, never from a request; names that it lacks are counted together as `other`.
+        Prompts, answers, keys and found personal data appear in no metric label, no log line and no span. Labels take their
+        values from the configuration, never from a request; names that it lacks are counted together as `other`.
+
+        ## Traces
+
+        Every command traces requests when it is told of a collector: by `--otel-endpoint` (`sextant sim`:
+        `--otlp-traces-endpoint`), by `OTEL_EXPORTER_OTLP_ENDPOINT`, or in the policy by
+        [`global.services.observability.tracing`](configuration.md); flags come before the environment, that before the
+        policy. Traces go by OTLP, over gRPC or HTTP/protobuf (`OTEL_EXPORTER_OTLP_PROTOCOL`). OpenTelemetry's other
+        variables for the exporter, the sampler, the batches and the resource count too; one that cannot be read is said in
+        the log and ignored.
+
+        A request that comes with `traceparent` is part of that trace; each attempt at a worker tells the worker of its
+        span. Unless told otherwise, the sender's choice of what is traced holds, and all that comes without one is traced.
+        Samplers are `always_on`, `always_off`, a share by the trace's id, or so many a second (`rate_limited`); what failed
+        (`keep_errors`) or took long (`keep_slower_than`) can be kept besides. Envoy is set up for it in
+        [Envoy](envoy.md#traces).
+
+        Spans wait for the collector in a queue with bounds of number (2,048) and size (16 MiB), and go in batches, with
+        retries as OTLP asks for. A collector that is gone, slow or refuses costs requests nothing: what finds no room is
+        dropped, and counted below.
 
         \(Catalogue.sections.map { markdown($0) }.joined(separator: "\n"))
 

@@ -26,6 +26,7 @@ struct SemanticCommand {
             if let port = stack.apiPort { facts["api_port"] = "\(port)" }
             return ServerProcess.Running(
                 facts: facts,
+                tracer: stack.tracer,
                 runBesides: { await stack.runBesides() },
                 shutDown: { await stack.shutdown() }
             )

@@ -28,6 +28,7 @@ struct ServeCommand {
             if let port = stack.adminPort { facts["admin_port"] = "\(port)" }
             return ServerProcess.Running(
                 facts: facts,
+                tracer: stack.tracer,
                 runBesides: { await stack.runBesides() },
                 shutDown: { await stack.shutdown() }
             )

@@ -1,6 +1,8 @@
 import ConfigKit
+import Instruments
 import Logging
 import Telemetry
+import Tracing
 
 /// A command that serves until it is told to stop.
 struct ServerProcess {
@@ -12,6 +14,8 @@ struct ServerProcess {
     struct Running {
         /// For the log's first line.
         let facts: Logger.Metadata
+        /// Nil where nothing is traced.
+        let tracer: RequestTracer?
         let runBesides: @Sendable () async -> Void
         let shutDown: @Sendable () async -> Void
     }
@@ -34,6 +38,10 @@ struct ServerProcess {
         } catch {
             Console.complain("\(error)")
             return 1
+        }
+        if let tracer = running.tracer {
+            // For code, libraries' too, that speaks the tracing facade.
+            InstrumentationSystem.bootstrap(SextantTracer(tracer))
         }
         logger.notice("listening", metadata: running.facts)
         let watching = Task { await running.runBesides() }

@@ -183,6 +183,79 @@ extension EnvoyTests {
     }
 }
 
+extension EnvoyTests {
+    /// What figures `sextant semantic` makes of answers, as far as Envoy shows them.
+    @Suite("Figures of answers through Envoy")
+    struct AnswerFigureTests {
+        @Test(
+            "Of a head alone the first token's time, of a body the tokens and the end too",
+            arguments: ["NONE", "BUFFERED", "STREAMED", "FULL_DUPLEX_STREAMED"],
+            [false, true]
+        )
+        func answer(mode: String, isStream: Bool) async throws {
+            try await EnvoyStack.with(
+                policy: policy,
+                workers: [.instant("small", id: "s"), .instant("big", id: "b")],
+                options: { $0.defaultModel = "small" },
+                change: { configuration in
+                    let trailers =
+                        mode == "FULL_DUPLEX_STREAMED" ? "\n                        response_trailer_mode: SEND" : ""
+                    if !trailers.isEmpty {
+                        try configuration.replace("                        response_trailer_mode: SKIP\n", with: "")
+                    }
+                    try configuration.replace(
+                        "response_body_mode: NONE",
+                        with: "response_body_mode: \(mode)\(trailers)"
+                    )
+                },
+                { chain in
+                    let more = isStream ? #","stream":true,"stream_options":{"include_usage":true}"# : ""
+                    let answer = try await chain.post(path, chat("prove it", more: more))
+                    #expect(answer.status == .ok)
+                    let registry = chain.semantic[0].registry
+                    func value(_ name: String, _ labels: [String: String] = ["model": "large"]) -> Double? {
+                        registry.value(of: name, labels: labels)
+                    }
+                    let isOver = await eventually {
+                        value("llm_model_inflight_requests") == 0 && value("llm_model_ttft_seconds") == 1
+                    }
+                    #expect(isOver)
+                    #expect(value("llm_model_requests_total") == 1)
+                    let seesBody = mode != "NONE"
+                    #expect(value("llm_model_completion_latency_seconds") == (seesBody ? 1 : 0))
+                    let tokens = seesBody ? Usage(text: answer) : nil
+                    #expect(seesBody == (tokens != nil))
+                    #expect(value("llm_model_completion_tokens_total") == Double(tokens?.completionTokens ?? 0))
+                    #expect(value("llm_model_prompt_tokens_total") == Double(tokens?.promptTokens ?? 0))
+                    #expect(value("llm_model_tpot_seconds") == (seesBody ? 1 : 0))
+
+                    // One that is refused by the worker counts as such.
+                    let refused = try await chain.post(path, chat("prove it", more: #","max_tokens":-1"#))
+                    #expect(refused.status == .badRequest)
+                    let failure = ["model": "large", "reason": "upstream_4xx"]
+                    let isCounted = await eventually { value("llm_request_errors_total", failure) == 1 }
+                    #expect(isCounted)
+                    #expect(value("llm_model_inflight_requests") == 0)
+                }
+            )
+        }
+    }
+}
+
+extension Usage {
+    /// What a whole answer says, or the last event of a stream that says it.
+    fileprivate init?(text answer: FetchedResponse) {
+        let lines = String(buffer: answer.body).split(separator: "\n").map {
+            $0.hasPrefix("data: ") ? $0.dropFirst(6) : $0
+        }
+        let usages = lines.compactMap { line in
+            (try? JSONDocument(ByteBuffer(substring: line)).root).flatMap { Usage(response: $0) }
+        }
+        guard let last = usages.last else { return nil }
+        self = last
+    }
+}
+
 extension TraceCollector {
     /// The spans so far, once there are so many of one trace.
     fileprivate func onlyTrace(of count: Int) async -> [Span] {
