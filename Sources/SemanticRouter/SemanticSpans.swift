@@ -3,7 +3,7 @@ package import Instruments
 /// The spans of the semantic router: upstream's names and attributes where it has them.
 package enum SemanticSpans {
     package static let definitions =
-        [request, routing, signals, decision, selection, plugins] + kinds.values.sorted { $0.name < $1.name }
+        [request, routing, signals, decision, selection, plugins, upstream] + kinds.values.sorted { $0.name < $1.name }
 
     /// The root in `sextant semantic`, which has no other.
     package static let request = SpanDefinition(
@@ -36,6 +36,13 @@ package enum SemanticSpans {
         "semantic_router.plugin.execution",
         "What the decision's plugins change of the request, or answer in a model's place.",
         attributes: [pluginTypes, systemPrompt]
+    )
+    /// In `sextant semantic` alone; where both routers are one process, the inference router's attempts say more.
+    package static let upstream = SpanDefinition(
+        "semantic_router.upstream.request",
+        .client,
+        "The request on its way behind Envoy, until the head of the answer.",
+        attributes: [status]
     )
     /// One for each kind of signal.
     static let kinds: [SignalType: SpanDefinition] = Dictionary(

@@ -23,9 +23,10 @@ struct AnswerRecorder: ~Copyable {
 
     private var elapsed: Duration { .nanoseconds((NIODeadline.now() - arrival).nanoseconds) }
 
-    mutating func receive(_ part: ProcessingRequest.HeadersPart, _ trace: TracePoint?) {
+    mutating func receive(_ part: ProcessingRequest.HeadersPart, _ trace: TracePoint?, _ upstream: TracePoint?) {
         status = part.fields.first(":status").flatMap { Int($0) } ?? 0
         trace?.set(SemanticSpans.status, .number(status))
+        upstream?.set(SemanticSpans.status, .number(status))
         let contentType = part.fields.first("content-type")
         isEventStream = contentType?.hasPrefix("text/event-stream") ?? false
         meter = AnswerMeter(contentType: contentType)

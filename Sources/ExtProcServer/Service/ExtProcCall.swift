@@ -19,6 +19,8 @@ final class ExtProcCall: GRPCCallHandler {
     private var isCounted = false
     /// Where the request's way is recorded, if it is traced.
     private var trace: TracePoint?
+    /// The request's time behind Envoy.
+    private var upstream: TracePoint?
     /// What the next process is told where this one records nothing, and nobody else has said anything.
     private var untraced: TraceContext?
     /// What is seen of the answer, from when the request has been sent on.
@@ -58,7 +60,9 @@ final class ExtProcCall: GRPCCallHandler {
     private func observe(_ part: ProcessingRequest.Part) {
         switch part {
         case .requestHeaders(let part): begin(part.fields)
-        case .responseHeaders(let part): answer?.receive(part, trace)
+        case .responseHeaders(let part):
+            answer?.receive(part, trace, upstream)
+            upstream?.end()
         case .responseBody(let part): answer?.receive(part, trace)
         case .responseTrailers: answer?.end(trace)
         case .requestBody, .requestTrailers: break
@@ -111,11 +115,12 @@ final class ExtProcCall: GRPCCallHandler {
         var step = step
         while case .ask(let question) = step {
             isCounted = true
-            let verdict = service.verdict(question, trace).telling(trace?.context ?? untraced)
+            let verdict = service.verdict(question, trace)
             if case .proceed(let proceeding) = verdict, let model = proceeding.modelName {
                 answer = AnswerRecorder(service.metrics.models.begin(model), since: arrival)
+                upstream = trace?.begin(SemanticSpans.upstream)
             }
-            step = stream.answer(verdict)
+            step = stream.answer(verdict.telling((upstream ?? trace)?.context ?? untraced))
         }
         switch step {
         case .nothing, .ask: break

@@ -253,6 +253,13 @@ package final class Trace: Sendable {
         if let finished { tracer.finish(finished) }
     }
 
+    /// Nobody is left who could end it: the client has gone before its request was whole, for example.
+    deinit {
+        if state.withLock(\.isFinished) { return }
+        fail(.root, "abandoned")
+        finish()
+    }
+
     /// Wall-clock time of the beginning, carried on by the monotonic clock: no span ends before it begins.
     private var now: UInt64 { TraceClock.monotonic &+ wallOffset }
 }

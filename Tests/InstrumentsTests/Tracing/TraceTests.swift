@@ -40,6 +40,19 @@ struct TraceTests {
         #expect(spans[2].end <= spans[1].end && spans[1].end <= spans[3].start)
     }
 
+    @Test("A trace that nobody can end any more is handed on as abandoned, one that has ended not again")
+    func abandoned() throws {
+        do {
+            let trace = try trace()
+            _ = trace.begin(Spans.step)
+        }
+        let spans = try only().spans
+        #expect(spans.map(\.failure) == ["abandoned", nil])
+        #expect(spans.allSatisfy { $0.end >= $0.start })
+        do { try trace().finish() }
+        #expect(sink.all.map { $0.spans[0].failure } == ["abandoned", nil])
+    }
+
     @Test("Times are the wall clock's")
     func wallClock() throws {
         let before = TraceClock.wall

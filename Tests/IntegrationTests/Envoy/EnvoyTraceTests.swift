@@ -43,6 +43,7 @@ extension EnvoyTests {
             "sextant-semantic: semantic_router.routing.decision > sextant-semantic: semantic_router.decision.evaluation",
             "sextant-semantic: semantic_router.routing.decision > sextant-semantic: semantic_router.backend.selection",
             "sextant-semantic: semantic_router.routing.decision > sextant-semantic: semantic_router.plugin.execution",
+            "sextant-semantic: semantic_router.request.received > sextant-semantic: semantic_router.upstream.request",
             "envoy: ingress > envoy: router router egress",
             "envoy: router router egress > sextant-router: router /v1/chat/completions",
             "sextant-router: router /v1/chat/completions > sextant-router: router.routing",
@@ -92,7 +93,9 @@ extension EnvoyTests {
                 #expect(answer.status == .ok)
                 let expected =
                     Self.proven.filter { line in
-                        !["router router egress", "sextant-router", "backend.selection"].contains { line.contains($0) }
+                        !["router router egress", "sextant-router", "backend.selection", "upstream.request"].contains {
+                            line.contains($0)
+                        }
                     }
                 let trace = await collector.onlyTrace(of: expected.count)
                 #expect(trace.tree.sorted() == expected.sorted())
@@ -154,9 +157,10 @@ extension EnvoyTests {
                 let headers = ["traceparent": "00-\(id)-b7ad6b7169203331-01", "tracestate": "vendor=1"]
                 _ = try await chain.post(path, chat("prove it"), headers: headers)
                 let received = "sextant-semantic: semantic_router.request.received"
+                let upstream = "sextant-semantic: semantic_router.upstream.request"
                 let router = "sextant-router: router /v1/chat/completions"
                 let inside = Self.proven.filter { $0.hasPrefix("sextant-") } + [Self.attempt, Self.worker]
-                let expected = inside + ["? > \(received)", "\(received) > \(router)"]
+                let expected = inside + ["? > \(received)", "\(upstream) > \(router)"]
                 let trace = await collector.trace(id) { $0.count >= expected.count }
                 #expect(trace.tree.sorted() == expected.sorted())
                 #expect(trace.first { $0.title == received }?.parent == "b7ad6b7169203331")
@@ -167,7 +171,7 @@ extension EnvoyTests {
                 collector.forget()
                 _ = try await chain.post(path, chat("prove it"))
                 let own = await collector.onlyTrace(of: expected.count)
-                #expect(own.tree.sorted() == (inside + ["> \(received)", "\(received) > \(router)"]).sorted())
+                #expect(own.tree.sorted() == (inside + ["> \(received)", "\(upstream) > \(router)"]).sorted())
 
                 // Who asks not to be traced is not, by anybody.
                 collector.forget()
