@@ -175,7 +175,10 @@ let package = Package(
             ["ConfigKit", "Instruments", "OpenAIWire", "TestRandom", nioCore, nioHTTP1],
             resources: [.copy("Fixtures")]
         ),
-        tests("InferenceRouter", ["Instruments", "HTTPTransport", "OpenAIWire", "Resilience"]),
+        tests(
+            "InferenceRouter",
+            ["Instruments", "Transport", "HTTPTransport", "OpenAIWire", "Resilience", nioHTTP1]
+        ),
         tests(
             "ExtProcServer",
             [

@@ -34,7 +34,7 @@ package final class GRPCServerCall {
     /// Nil once the call is over.
     private var connection: GRPCServerConnection?
     let stream: StreamNumber
-    private let headers: HPACKHeaders
+    private let metadata: HPACKHeaders
     private(set) var handler: (any GRPCCallHandler)?
     var reader: MessageReader
     /// Bytes of a message under way that its connection counts.
@@ -52,7 +52,7 @@ package final class GRPCServerCall {
     init(connection: GRPCServerConnection, stream: StreamNumber, headers: HPACKHeaders, maxMessageBytes: Int) {
         self.connection = connection
         self.stream = stream
-        self.headers = headers
+        metadata = headers
         reader = MessageReader(maxBytes: maxMessageBytes)
     }
 
@@ -69,7 +69,10 @@ package final class GRPCServerCall {
     package var isOpen: Bool { connection != nil }
 
     /// What the client has said with the call: the first value of that name.
-    package func header(_ name: String) -> String? { headers.first(name: name) }
+    package func header(_ name: String) -> String? { metadata.first(name: name) }
+
+    /// The same: all values of that name.
+    package func headers(_ name: String) -> [String] { metadata[name] }
 
     /// Where the call lives.
     package var eventLoop: (any EventLoop)? { connection?.eventLoop }

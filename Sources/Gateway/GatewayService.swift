@@ -26,7 +26,8 @@ package struct GatewayService: HTTPService {
     /// - Parameters:
     ///   - semantic: nil routes by the model that the request names.
     ///   - isDraining: whether the process is on its way out: `/health` then asks load balancers to look elsewhere.
-    ///   - metricsPage: what `/metrics` answers to an `accept` header, apart from event loops; nil where metrics have a port of their own.
+    ///   - metricsPage: what `/metrics` answers to an `accept` header, apart from event loops; nil where metrics have a
+    ///     port of their own.
     package init(
         semantic: Live<SemanticRouter>?,
         inference: InferenceRouter,
@@ -82,6 +83,7 @@ package struct GatewayService: HTTPService {
                 trace: started.trace,
                 untraced: started.untraced
             )
+            exchange.attachment = Arrived(id: id, trace: started.trace)
             return .collect(maxBytes: settings.maxBodyBytes) { body in
                 respond(to: arriving, body: body, on: exchange)
             }
@@ -92,7 +94,14 @@ package struct GatewayService: HTTPService {
     }
 
     package func refuse(_ refusal: HTTPRefusal, on exchange: HTTPExchange) {
-        fail(refusal.error, id: requestIDs.make(), nil, on: exchange)
+        let arrived = exchange.attachment as? Arrived
+        fail(refusal.error, id: arrived?.id ?? requestIDs.make(), arrived?.trace, on: exchange)
+    }
+
+    /// What is known of a request whose body is coming.
+    private struct Arrived: Sendable {
+        let id: String
+        let trace: TracePoint?
     }
 
     // MARK: Tracing
@@ -106,9 +115,7 @@ package struct GatewayService: HTTPService {
     ) -> (trace: TracePoint?, untraced: TraceContext?) {
         guard let tracer else { return (nil, nil) }
         if case .local = route { return (nil, nil) }
-        let parent = head.headers.first(name: TraceContext.parentHeader).flatMap { value in
-            TraceContext(traceparent: value, tracestate: head.headers.first(name: TraceContext.stateHeader))
-        }
+        let parent = head.headers.traceContext
         guard let trace = tracer.begin(InferenceSpans.request, parent: parent, detail: target.path) else {
             return (nil, parent == nil ? tracer.untraced() : nil)
         }

@@ -50,12 +50,12 @@ package final class InferenceMetrics: Sendable {
 
     static let rate = MetricDefinition.gauge(
         "vllm:current_qps",
-        "Requests a second that this router sent to a worker within the last minute.",
+        "Requests a second that this router sent to a worker within the last minute, or since the scrape before that.",
         labels: ["server"]
     )
     static let meanLatency = MetricDefinition.gauge(
         "vllm:avg_latency",
-        "Mean seconds to the end of a worker's answer within the last minute.",
+        "Mean seconds to the end of a worker's answer within the last minute, or since the scrape before that.",
         labels: ["server"]
     )
     static let prefilling = MetricDefinition.gauge(
@@ -79,7 +79,8 @@ package final class InferenceMetrics: Sendable {
         labels: ["server", "model"]
     )
 
-    /// 60 s, the default of upstream's `--request-stats-window`. Windows begin at a scrape.
+    /// 60 s, the default of upstream's `--request-stats-window`. Windows begin at a scrape: where scrapes are further
+    /// apart, at the last one.
     private static let statisticsWindow = Duration.seconds(60)
 
     private let incomingRequests: CounterFamily
@@ -138,6 +139,16 @@ package final class InferenceMetrics: Sendable {
         unknownModel.increment()
     }
 
+    /// The recorders of a worker that serves other models from now on: what is told of it as a whole goes on.
+    func worker(_ endpoint: Endpoint, formerly: WorkerMetrics, serving former: [String]) -> WorkerMetrics {
+        for model in former where !endpoint.models.contains(model) { remove(model, of: endpoint.url) }
+        var metrics = worker(endpoint)
+        metrics.sent = formerly.sent
+        metrics.latencies = formerly.latencies
+        metrics.answering = formerly.answering
+        return metrics
+    }
+
     /// The recorders of a worker, kept with it.
     func worker(_ endpoint: Endpoint) -> WorkerMetrics {
         let url = endpoint.url
@@ -171,12 +182,14 @@ package final class InferenceMetrics: Sendable {
         healthyWorkers.remove(url)
         firstBytes.remove(url)
         failedOver.remove(url)
-        for model in endpoint.models + [""] {
-            for outcome in Outcome.allCases { latencies.remove(url, model, outcome.rawValue) }
-            inputs.remove(url, model)
-            outputs.remove(url, model)
-            for kind in UpstreamError.Kind.allCases { requestErrors.remove(url, model, kind.rawValue) }
-        }
+        for model in endpoint.models + [""] { remove(model, of: url) }
+    }
+
+    private func remove(_ model: String, of url: String) {
+        for outcome in Outcome.allCases { latencies.remove(url, model, outcome.rawValue) }
+        inputs.remove(url, model)
+        outputs.remove(url, model)
+        for kind in UpstreamError.Kind.allCases { requestErrors.remove(url, model, kind.rawValue) }
     }
 }
 
@@ -201,11 +214,11 @@ struct WorkerMetrics: Sendable {
     let firstByte: Histogram
     let failovers: Counter
     /// Requests as they were sent.
-    let sent = WindowedTotal()
+    fileprivate(set) var sent = WindowedTotal()
     /// Seconds to the end of answers.
-    let latencies = WindowedTotal()
+    fileprivate(set) var latencies = WindowedTotal()
     /// Requests whose answer has begun and not ended.
-    let answering = Level()
+    fileprivate(set) var answering = Level()
     /// By model name; requests that name a worker instead of a model stand under the empty name.
     let models: [String: OfModel]
 
@@ -235,7 +248,9 @@ struct WorkerMetrics: Sendable {
 
     /// What the worker said that it counted. Only names that it serves are labels.
     func recordTokens(model: String, prompt: Int, completion: Int) {
-        guard prompt >= 0, completion >= 0, let recorders = models[model] ?? models[""] else { return }
+        guard ModelCall.isPlausible(prompt), ModelCall.isPlausible(completion),
+            let recorders = models[model] ?? models[""]
+        else { return }
         recorders.inputTokens.increment(by: prompt)
         recorders.outputTokens.increment(by: completion)
     }

@@ -63,7 +63,11 @@ package struct InferenceRouter: Sendable {
                 throw error
             }
         }
-        guard exchange.isOpen else { return }
+        guard exchange.isOpen else {
+            request.trace?.fail(Outcome.cancelled.rawValue)
+            request.trace?.trace.finish()
+            return
+        }
         ProxyCall(request: request, order: order, router: self, exchange: exchange).start(at: now)
     }
 

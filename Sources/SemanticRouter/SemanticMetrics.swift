@@ -2,7 +2,8 @@ package import Instruments
 
 /// How requests were routed, under the names, labels and buckets of vLLM Semantic Router where it has them.
 ///
-/// A class, so that a copy is one reference. Labels take their values from the configuration; clients' names of models pass through `ModelMetrics.label`.
+/// A class, so that a copy is one reference. Labels take their values from the configuration; clients' names of models
+/// pass through `ModelMetrics.label`.
 package final class SemanticMetrics: Sendable {
     package static let definitions = [
         modifications, reasons, latency, extractions, extractionLatency, matches, evaluations, evaluationLatency,
@@ -100,10 +101,9 @@ package final class SemanticMetrics: Sendable {
         case named = "model_specified"
     }
 
+    /// Upstream has `error` and `skipped` besides; plugins here can do neither.
     package enum PluginStatus: String, Sendable, CaseIterable {
         case success
-        case error
-        case skipped
     }
 
     let models: ModelMetrics

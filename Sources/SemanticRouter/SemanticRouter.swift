@@ -48,6 +48,7 @@ package struct SemanticRouter: Sendable {
         }
         virtualNames = names
         metrics.models.know(names.keys.sorted() + config.providers.models.map(\.name))
+        metrics.models.setPrices(models.prices)
         metrics.models.know(profiles.flatMap(\.decisions).flatMap(\.candidates).map(\.name))
         contract = HeaderContract(
             version: config.global.router.headerContract,
@@ -116,7 +117,8 @@ package struct SemanticRouter: Sendable {
         if let model = request.text.model, judgement.isAutomatic || models[model] != nil {
             point.set(SemanticSpans.originalModel, .text(model))
         }
-        point.set(SemanticSpans.reason, .text(judgement.isAutomatic ? "auto_routing" : "model_specified"))
+        let reason = judgement.isAutomatic ? SemanticMetrics.Reason.automatic : .named
+        point.set(SemanticSpans.reason, .text(reason.rawValue))
         switch outcome {
         case .forward(let routed):
             point.set(SemanticSpans.selectedModel, .text(metrics.models.label(routed.modelName)))

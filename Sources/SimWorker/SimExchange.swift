@@ -86,7 +86,7 @@ final class SimExchange {
 
     private func refused(_ error: SimError) {
         id = nil
-        // Without an end it is handed to nobody.
+        trace?.discard()
         trace = nil
         respond(error.response)
     }

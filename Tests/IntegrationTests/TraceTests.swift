@@ -1,3 +1,4 @@
+import ConfigKit
 import HTTPTransport
 import Instruments
 import NIOCore
@@ -113,6 +114,22 @@ struct TraceTests {
         }
     }
 
+    @Test("A body that is too large is a failed trace by the request's own ids, told of in the answer")
+    func tooLarge() async throws {
+        try await TraceCollector.with { collector in
+            try await withGateway(options: { $0.maxBodySize = ByteCount(1024) }, tracing: collector) { stack in
+                let body = chat(String(repeating: "x", count: 4096))
+                let answer = try await stack.post(Self.path, body, headers: ["x-request-id": "rid-9"])
+                #expect(answer.status == .payloadTooLarge)
+                #expect(answer.headers["x-request-id"] == ["rid-9"])
+                let id = try #require(answer.headers["x-trace-id"].first)
+                let trace = await collector.trace(id) { !$0.isEmpty }
+                #expect(trace.map(\.failure) == ["body_too_large"])
+                #expect(trace.first?.attributes["http.status_code"] == "413")
+            }
+        }
+    }
+
     @Test("A stream whose client leaves ends its trace as cancelled")
     func cancelled() async throws {
         var slow = SimConfig.instant("small")
@@ -167,7 +184,15 @@ struct TraceTests {
                 let parent = try #require(TraceContext(traceparent: sent.headers["traceparent"].first ?? ""))
                 #expect(!parent.isSampled)
                 #expect(collector.spans.isEmpty)
-                // What fails is kept all the same.
+                // What fails is kept all the same, also by a worker's own word.
+                stack.workers[0].engine.setFaults([try Fault("status=500")])
+                let failed = try await stack.post(Self.path, chat("hello"))
+                #expect(failed.status == .internalServerError)
+                let isKept = await eventually(within: .seconds(20)) {
+                    collector.spans.contains { $0.title == Self.root && $0.failure == "500" }
+                }
+                #expect(isKept)
+                collector.forget()
                 stack.workers[0].engine.setFaults([try Fault("reset")])
                 let answer = try await stack.post(Self.path, chat("hello"))
                 #expect(answer.status.code >= 500)

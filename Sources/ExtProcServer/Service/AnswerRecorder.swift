@@ -9,7 +9,6 @@ struct AnswerRecorder: ~Copyable {
     private var model: ModelCall
     private let arrival: NIODeadline
     private var meter = AnswerMeter(contentType: nil)
-    private var isEventStream = false
     private var status = 0
     /// When the head came.
     private var headTime = Duration.zero
@@ -27,16 +26,20 @@ struct AnswerRecorder: ~Copyable {
         status = part.fields.first(":status").flatMap { Int($0) } ?? 0
         trace?.set(SemanticSpans.status, .number(status))
         upstream?.set(SemanticSpans.status, .number(status))
-        let contentType = part.fields.first("content-type")
-        isEventStream = contentType?.hasPrefix("text/event-stream") ?? false
-        meter = AnswerMeter(contentType: contentType)
+        if status >= 500 {
+            upstream?.fail("\(status)")
+            trace?.fail("\(status)")
+        }
+        meter = AnswerMeter(contentType: part.fields.first("content-type"))
         headTime = elapsed
         if part.isLast { end(trace) }
     }
 
     mutating func receive(_ part: ProcessingRequest.BodyPart, _ trace: TracePoint?) {
         hasBody = hasBody || part.bytes.readableBytes > 0
-        if meter.receive(part.bytes) { model.receivedToken(after: elapsed, trace: trace?.trace.exemplar) }
+        if meter.receive(part.bytes), (200..<300).contains(status) {
+            model.receivedToken(after: elapsed, trace: trace?.trace.exemplar)
+        }
         if part.isLast { end(trace) }
     }
 
@@ -59,11 +62,17 @@ struct AnswerRecorder: ~Copyable {
         guard !countFailure(after: elapsed) else { return }
         guard (200..<300).contains(status) else { return }
         let usage = meter.usage
-        if let usage { model.recordTokens(prompt: usage.promptTokens, completion: usage.completionTokens) }
+        if let usage {
+            model.recordTokens(
+                prompt: usage.promptTokens,
+                cached: usage.cachedTokens ?? 0,
+                completion: usage.completionTokens
+            )
+        }
         model.succeeded(
             after: elapsed,
-            completionTokens: usage?.completionTokens ?? (isEventStream ? meter.events : nil),
-            isStream: isEventStream,
+            completionTokens: usage?.completionTokens ?? (meter.isEventStream ? meter.events : nil),
+            isStream: meter.isEventStream,
             trace: trace?.trace.exemplar
         )
     }

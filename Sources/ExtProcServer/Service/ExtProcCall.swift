@@ -23,6 +23,10 @@ final class ExtProcCall: GRPCCallHandler {
     private var upstream: TracePoint?
     /// What the next process is told where this one records nothing, and nobody else has said anything.
     private var untraced: TraceContext?
+    /// Whether the request may have two more header fields.
+    private var hasRoom = true
+    /// 80: Envoy refuses a request with more than 100 fields, also when it is to fail open, and other edits add some too.
+    private static let mostFields = 80
     /// What is seen of the answer, from when the request has been sent on.
     private var answer: AnswerRecorder?
 
@@ -72,9 +76,10 @@ final class ExtProcCall: GRPCCallHandler {
     /// Envoy tells of its own span with the call, if it traces; else the client may have told of one.
     private func begin(_ fields: HeaderFields) {
         guard trace == nil, let tracer = service.tracer else { return }
+        hasRoom = fields.count <= Self.mostFields || fields.first("traceparent") != nil
         let parent =
-            TraceContext(call.header(TraceContext.parentHeader), call.header(TraceContext.stateHeader))
-            ?? TraceContext(fields.first("traceparent"), fields.first("tracestate"))
+            TraceContext(call.header(TraceContext.parentHeader), call.headers(TraceContext.stateHeader))
+            ?? TraceContext(fields.first("traceparent"), fields.values(TraceContext.stateHeader))
         guard let trace = tracer.begin(SemanticSpans.request, parent: parent) else {
             if parent == nil { untraced = tracer.untraced() }
             return
@@ -97,7 +102,12 @@ final class ExtProcCall: GRPCCallHandler {
         } else if !isCounted, stream.isDecided {
             service.metrics.count(.pass)
         }
-        if let code = stream.refusal { trace?.fail(code.rawValue) }
+        if let code = stream.refusal {
+            trace?.fail(code.rawValue)
+            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.refuse.rawValue))
+        } else if !isCounted, stream.isDecided {
+            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.pass.rawValue))
+        }
         answer?.close(trace)
         answer = nil
         trace?.trace.finish()
@@ -108,6 +118,8 @@ final class ExtProcCall: GRPCCallHandler {
 
     func serverIsClosing() {
         // Ended well, the rest of an answer passes; a request that has not been decided must not.
+        // That the rest of an answer is not seen is our doing, and says nothing about it.
+        answer = nil
         call.finish(stream.isDecided ? .ok : GRPCStatus(.unavailable, "the server is closing"))
     }
 
@@ -120,7 +132,8 @@ final class ExtProcCall: GRPCCallHandler {
                 answer = AnswerRecorder(service.metrics.models.begin(model), since: arrival)
                 upstream = trace?.begin(SemanticSpans.upstream)
             }
-            step = stream.answer(verdict.telling((upstream ?? trace)?.context ?? untraced))
+            let context = hasRoom ? (upstream ?? trace)?.context ?? untraced : nil
+            step = stream.answer(verdict.telling(context))
         }
         switch step {
         case .nothing, .ask: break
@@ -184,8 +197,9 @@ final class ExtProcCall: GRPCCallHandler {
 }
 
 extension TraceContext {
-    fileprivate init?(_ traceparent: String?, _ tracestate: String?) {
+    fileprivate init?(_ traceparent: String?, _ tracestates: [String]) {
         guard let traceparent else { return nil }
-        self.init(traceparent: traceparent, tracestate: tracestate)
+        let state = tracestates.isEmpty ? nil : tracestates.joined(separator: ",")
+        self.init(traceparent: traceparent, tracestate: state)
     }
 }

@@ -47,7 +47,7 @@ package struct ExtProcService: GRPCMethod {
     /// Answers what a stream asks. Never fails: what cannot be decided goes on as it is.
     package func verdict(_ question: ExtProcStream.Question, _ trace: TracePoint? = nil) -> ExtProcStream.Verdict {
         switch question {
-        case .models(let head, let name): return models(name, head)
+        case .models(let head, let name): return models(name, head, trace)
         case .route(let head, let endpoint, let body):
             let start = NIODeadline.now()
             trace?.set(SemanticSpans.path, .text(endpoint.rawValue))
@@ -57,19 +57,21 @@ package struct ExtProcService: GRPCMethod {
         }
     }
 
-    private func models(_ name: String?, _ head: RequestHead) -> ExtProcStream.Verdict {
+    private func models(_ name: String?, _ head: RequestHead, _ trace: TracePoint?) -> ExtProcStream.Verdict {
         let list = ModelList(semantic.current.modelCards)
-        guard let name else { return respond(.json(list.json), to: head) }
+        guard let name else { return respond(.json(list.json), to: head, trace) }
         // One that is none of ours may be a worker's.
         guard let card = list.entries.first(where: { $0.id == name }) else {
             metrics.count(.pass)
+            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.pass.rawValue))
             return .proceed(ExtProcStream.Proceeding())
         }
-        return respond(.json(card.json.bytes), to: head)
+        return respond(.json(card.json.bytes), to: head, trace)
     }
 
-    private func respond(_ local: LocalResponse, to head: RequestHead) -> ExtProcStream.Verdict {
+    private func respond(_ local: LocalResponse, to head: RequestHead, _ trace: TracePoint?) -> ExtProcStream.Verdict {
         metrics.count(.respond)
+        trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.respond.rawValue))
         return .respond(ImmediateResponse(local, to: head, details: "sextant_local_response"))
     }
 

@@ -313,10 +313,16 @@ final class GRPCClientConnection: ChannelInboundHandler {
             context.close(promise: nil)
         } else if pingSentAt != nil {
             failure = "the server gave no sign of life"
+            core.retire(self)
             context.close(promise: nil)
         } else if calls.isEmpty {
             let end = lastUse + settings.idleTimeout
-            if now >= end { close() } else { arm(end - now) }
+            if now >= end {
+                core.retire(self)
+                close()
+            } else {
+                arm(end - now)
+            }
         } else {
             let end = max(lastRead, lastUse) + settings.pingInterval
             if now >= end { ping() } else { arm(end - now) }

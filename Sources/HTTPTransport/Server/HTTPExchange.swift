@@ -10,6 +10,8 @@ package final class HTTPExchange {
     /// The peer's address: the client, or the proxy in front of us.
     package let remoteAddress: SocketAddress?
 
+    /// What the service knows of the request by its head, for when it is refused later.
+    package var attachment: (any Sendable)?
     /// Called once if the client goes away before the answer is complete.
     package var onCancel: (() -> Void)?
     /// Called when `isWritable` has become true again.
@@ -72,6 +74,7 @@ package final class HTTPExchange {
     /// Ends this exchange's hold on the connection.
     func detach() {
         connection = nil
+        attachment = nil
         onCancel = nil
         onWritable = nil
     }

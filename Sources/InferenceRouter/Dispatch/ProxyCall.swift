@@ -1,8 +1,8 @@
 import HTTPTransport
-package import Instruments
+import Instruments
 import Logging
 import NIOCore
-package import NIOHTTP1
+import NIOHTTP1
 import OpenAIWire
 import Resilience
 import Transport
@@ -30,8 +30,8 @@ final class ProxyCall: UpstreamReceiver {
     private var status = HTTPResponseStatus.ok
     private var watch = Stopwatch()
     private var isAnswering = false
-    private var isEventStream = false
     private var isReadingPaused = false
+    private var isOver = false
 
     init(request: ProxyRequest, order: [Worker], router: InferenceRouter, exchange: HTTPExchange) {
         self.request = request
@@ -52,6 +52,7 @@ final class ProxyCall: UpstreamReceiver {
     }
 
     private var worker: Worker? { order.first }
+    private var isSuccess: Bool { (200..<300).contains(status.code) }
 
     private func attempt(at now: NIODeadline) {
         guard let worker = order.first else { return }
@@ -114,24 +115,26 @@ final class ProxyCall: UpstreamReceiver {
         let now = NIODeadline.now()
         worker.metrics.observeFirstByte(since: request.arrival, at: now)
         router.metrics.stages.record(.firstByte, watch.lap())
-        status = head.status
         // Nothing is sent again from here on: the body's memory is free.
         request.body = ByteBuffer()
         exchange.releaseRequestBody()
-        let isSuccess = (200..<300).contains(head.status.code)
+        status = head.status
         let own = isSuccess ? request.responseHeaders + request.routingHeaders : request.responseHeaders
         var headers = HopByHop.forwardable(head.headers) { name in own.contains { $0.name == name } }
         headers.add(contentsOf: own.lazy.map { ($0.name, $0.value) })
-        let contentType = head.headers.first(name: "content-type")
-        isEventStream = contentType?.hasPrefix("text/event-stream") ?? false
-        meter = AnswerMeter(contentType: contentType)
+        meter = AnswerMeter(contentType: head.headers.first(name: "content-type"))
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         exchange.start(status: head.status, headers: headers, length: length)
         if let span, let trace = request.trace {
             span.set(InferenceSpans.status, .number(Int(head.status.code)))
-            span.set(InferenceSpans.isStreaming, .flag(isEventStream))
+            span.set(InferenceSpans.isStreaming, .flag(meter.isEventStream))
             trace.set(InferenceSpans.status, .number(Int(head.status.code)))
             trace.set(InferenceSpans.backend, .text(worker.endpoint.url))
+            if head.status.code >= 500 {
+                // OpenTelemetry's way to say what kind of failure an HTTP answer is.
+                span.fail("\(head.status.code)")
+                trace.fail("\(head.status.code)")
+            }
             trace.set(InferenceSpans.firstByte, .decimal(Double((now - request.arrival).nanoseconds) / 1e9))
         }
     }
@@ -147,7 +150,9 @@ final class ProxyCall: UpstreamReceiver {
     }
 
     func receivedBody(_ piece: ByteBuffer) {
-        if meter.receive(piece) { measured?.receivedToken(after: elapsed, trace: request.trace?.trace.exemplar) }
+        if meter.receive(piece), isSuccess {
+            measured?.receivedToken(after: elapsed, trace: request.trace?.trace.exemplar)
+        }
         exchange.write(piece)
     }
 
@@ -169,12 +174,21 @@ final class ProxyCall: UpstreamReceiver {
         complete(.success)
     }
 
+    private func measure(_ failure: RequestFailure) {
+        guard !isOver else { return }
+        measured?.failed(failure, after: elapsed, trace: request.trace?.trace.exemplar)
+    }
+
     private func measureAnswer() {
         switch status.code {
         case 200..<300:
             let usage = meter.usage
             if let usage {
-                measured?.recordTokens(prompt: usage.promptTokens, completion: usage.completionTokens)
+                measured?.recordTokens(
+                    prompt: usage.promptTokens,
+                    cached: usage.cachedTokens ?? 0,
+                    completion: usage.completionTokens
+                )
                 worker?.metrics.recordTokens(
                     model: request.model,
                     prompt: usage.promptTokens,
@@ -187,12 +201,12 @@ final class ProxyCall: UpstreamReceiver {
             }
             measured?.succeeded(
                 after: elapsed,
-                completionTokens: usage?.completionTokens ?? (isEventStream ? meter.events : nil),
-                isStream: isEventStream,
+                completionTokens: usage?.completionTokens ?? (meter.isEventStream ? meter.events : nil),
+                isStream: meter.isEventStream,
                 trace: request.trace?.trace.exemplar
             )
-        case 500...: measured?.failed(.failedByModel, after: elapsed)
-        case 400...: measured?.failed(.refusedByModel, after: elapsed)
+        case 500...: measure(.failedByModel)
+        case 400...: measure(.refusedByModel)
         default: break
         }
     }
@@ -211,8 +225,8 @@ final class ProxyCall: UpstreamReceiver {
                 "worker broke off within its answer",
                 metadata: identified(["server": "\(worker.endpoint.url)", "error": "\(error)"])
             )
+            measure(error.kind.requestFailure)
             breakOff(error)
-            measured?.failed(error.kind.requestFailure, after: elapsed)
             complete(.error)
             return
         }
@@ -231,7 +245,7 @@ final class ProxyCall: UpstreamReceiver {
         )
         guard next != nil else {
             answer(Self.routerError(for: error.kind, model: request.model.prefix(128)))
-            measured?.failed(error.kind.requestFailure, after: elapsed)
+            measure(error.kind.requestFailure)
             complete(.error)
             return
         }
@@ -258,7 +272,7 @@ final class ProxyCall: UpstreamReceiver {
     /// Ends an answer that cannot be completed so that the client knows: an event stream says why, as vLLM itself does,
     /// and the connection closes without the end that its framing promises.
     private func breakOff(_ error: UpstreamError) {
-        if isEventStream {
+        if meter.isEventStream {
             let reason = RouterError(
                 .workerUnavailable,
                 origin: .upstream,
@@ -275,9 +289,9 @@ final class ProxyCall: UpstreamReceiver {
     }
 
     private func answer(_ error: RouterError) {
-        request.trace?.fail(error.code.rawValue)
-        request.trace?.set(InferenceSpans.status, .number(ErrorResponder.respond(to: error).statusCode))
         let local = ErrorResponder.respond(to: error)
+        request.trace?.fail(error.code.rawValue)
+        request.trace?.set(InferenceSpans.status, .number(local.statusCode))
         let trace = request.trace?.trace.exemplar.map { [(RoutingHeaders.traceID, $0.text)] }
         exchange.send(local, adding: request.responseHeaders + (trace ?? []))
     }
@@ -319,7 +333,7 @@ final class ProxyCall: UpstreamReceiver {
 
     private func clientWentAway() {
         call?.cancel()
-        measured?.failed(.cancellation, after: elapsed)
+        measure(.cancellation)
         complete(.cancelled)
     }
 
@@ -329,7 +343,10 @@ final class ProxyCall: UpstreamReceiver {
         call?.resumeReading()
     }
 
+    /// Breaking an answer off may bring news that the client has gone: only the first end counts.
     private func complete(_ outcome: Outcome) {
+        guard !isOver else { return }
+        isOver = true
         worker?.metrics.observeEnd(model: request.model, outcome, since: request.arrival, hasBegun: isAnswering)
         if outcome != .success { (span ?? request.trace)?.fail(outcome.rawValue) }
         span?.end()
@@ -350,18 +367,6 @@ extension UpstreamError.Kind {
         case .connectTimeout, .headTimeout, .idleTimeout: .timeout
         case .connect, .tls, .tooManyConnections, .closedBeforeResponse, .closedWithinResponse, .malformedResponse:
             .failedByModel
-        }
-    }
-}
-
-extension HTTPHeaders {
-    /// Tells the next process of the trace that the request belongs to, in place of what was said before.
-    package mutating func tell(_ context: TraceContext) {
-        replaceOrAdd(name: TraceContext.parentHeader, value: context.traceparent)
-        if context.state.isEmpty {
-            remove(name: TraceContext.stateHeader)
-        } else {
-            replaceOrAdd(name: TraceContext.stateHeader, value: context.state)
         }
     }
 }

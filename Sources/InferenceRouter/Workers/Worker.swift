@@ -25,9 +25,11 @@ package final class Worker: Sendable {
     }
 
     /// The same worker, serving something else.
-    init(_ former: Worker, as endpoint: Endpoint) {
+    ///
+    /// - Parameter metrics: of what it serves now.
+    init(_ former: Worker, as endpoint: Endpoint, metrics: WorkerMetrics) {
         self.endpoint = endpoint
-        metrics = former.metrics
+        self.metrics = metrics
         state = former.state
     }
 

@@ -24,7 +24,9 @@ package final class WorkerPool: Sendable {
                 guard let worker = former.removeValue(forKey: endpoint.url) else {
                     return Worker(endpoint: endpoint, breaker: breaker, metrics: metrics.worker(endpoint))
                 }
-                return worker.endpoint == endpoint ? worker : Worker(worker, as: endpoint)
+                if worker.endpoint == endpoint { return worker }
+                let changed = metrics.worker(endpoint, formerly: worker.metrics, serving: worker.endpoint.models)
+                return Worker(worker, as: endpoint, metrics: changed)
             }
             for gone in former.values { metrics.remove(gone.endpoint) }
             snapshot = PoolSnapshot(workers: workers, known: snapshot.knownModels)

@@ -152,11 +152,17 @@ package final class ModelMetrics: Sendable {
         }
     }
 
+    private struct Entry: Sendable {
+        let model: Model
+        /// As the configuration in force has it.
+        var price: TokenPrice?
+    }
+
     private let families: Families
     private let windows: WindowedModelMetrics
     private let failed: CounterFamily
     private let costs: CounterFamily
-    private let models: Striped<[String: Model]>
+    private let models: Striped<[String: Entry]>
     private let other: Model
 
     /// - Parameter now: the monotonic clock of the windows, in nanoseconds.
@@ -176,27 +182,34 @@ package final class ModelMetrics: Sendable {
     package func know(_ names: some Sequence<String>) {
         models.change { models in
             for name in names where models[name] == nil && models.count < MetricDefinition.defaultSeriesLimit {
-                models[name] = Model(name, families, windows.model(name))
+                models[name] = Entry(model: Model(name, families, windows.model(name)))
             }
+        }
+    }
+
+    /// Sets what the tokens of models cost, of those that are known; of all others nothing is said.
+    package func setPrices(_ prices: [String: TokenPrice]) {
+        models.change { models in
+            for name in models.keys { models[name]?.price = prices[name] }
         }
     }
 
     /// Begins to measure a request that is sent to a model.
     package func begin(_ model: String) -> ModelCall {
-        ModelCall(self.model(model), metrics: self)
+        let entry = models.read { $0[model] }
+        return ModelCall(entry?.model ?? other, price: entry?.price, metrics: self)
     }
 
     /// Counts a request that failed, sent or not.
     ///
     /// - Parameter model: as the client or the decision named it; nil when none was chosen.
-    package func countFailure(_ reason: RequestFailure, model: String?) {
-        failed.with(model.map { label($0) } ?? "unknown", reason.rawValue).increment()
+    package func countFailure(_ reason: RequestFailure, model: String?, trace: TraceID? = nil) {
+        failed.with(model.map { label($0) } ?? "unknown", reason.rawValue).increment(exemplar: trace)
     }
 
-    /// - Parameter currency: as the policy has it.
-    package func recordCost(_ amount: Double, currency: String, model: String) {
-        guard amount > 0 else { return }
-        costs.with(label(model), currency).add(amount)
+    fileprivate func recordCost(_ amount: Double, _ price: TokenPrice, _ model: String) {
+        guard amount > 0, amount.isFinite else { return }
+        costs.with(model, price.currency).add(amount)
     }
 
     /// Remembers how far the windows' figures are. Call it every `WindowedModelMetrics.tickInterval`.
@@ -213,10 +226,10 @@ package final class ModelMetrics: Sendable {
     /// The name as a label: itself if a configuration has it, `other` if not.
     package func label(_ model: String) -> String { self.model(model).name }
 
-    private func model(_ name: String) -> Model { models.read { $0[name] ?? other } }
+    private func model(_ name: String) -> Model { models.read { $0[name]?.model ?? other } }
 
     private func levels(_ level: (Model) -> Level) -> [MetricRegistry.Sample] {
-        let all = models.read { Array($0.values) } + [other]
+        let all = models.read { $0.values.map(\.model) } + [other]
         // A model may be called as the overflow is.
         return Dictionary(all.map { ($0.name, level($0).value) }, uniquingKeysWith: +).map {
             MetricRegistry.Sample(labels: [$0.key], value: Double($0.value))
@@ -224,13 +237,35 @@ package final class ModelMetrics: Sendable {
     }
 }
 
+/// What a model's tokens cost.
+package struct TokenPrice: Hashable, Sendable {
+    package var currency: String
+    /// Of a million tokens each.
+    package var prompt: Double
+    /// Nil where it is the prompt's.
+    package var cachedPrompt: Double?
+    package var completion: Double
+
+    package init(currency: String, prompt: Double, cachedPrompt: Double? = nil, completion: Double) {
+        self.currency = currency
+        self.prompt = prompt
+        self.cachedPrompt = cachedPrompt
+        self.completion = completion
+    }
+
+    /// - Parameter cached: of the prompt's tokens.
+    func cost(prompt: Int, cached: Int, completion: Int) -> Double {
+        let cached = min(max(0, cached), prompt)
+        let input = Double(prompt - cached) * self.prompt + Double(cached) * (cachedPrompt ?? self.prompt)
+        return (input + Double(completion) * self.completion) / 1_000_000
+    }
+}
+
 /// Why a request failed, in upstream's words.
 package enum RequestFailure: String, Sendable, CaseIterable {
     case parse = "parse_error"
-    case serialization = "serialization_error"
     case timeout
     case cancellation
-    case classification = "classification_failed"
     case refusedByModel = "upstream_4xx"
     case failedByModel = "upstream_5xx"
     case noModel = "no_model_selected"
@@ -241,19 +276,18 @@ package enum RequestFailure: String, Sendable, CaseIterable {
 package struct ModelCall: ~Copyable {
     private let model: ModelMetrics.Model
     private let metrics: ModelMetrics
+    private let price: TokenPrice?
     private var firstToken: Duration?
     private var lastEvent: Duration?
 
-    init(_ model: ModelMetrics.Model, metrics: ModelMetrics) {
+    init(_ model: ModelMetrics.Model, price: TokenPrice?, metrics: ModelMetrics) {
         self.model = model
+        self.price = price
         self.metrics = metrics
         model.requests.increment()
         model.inFlight.raise()
         model.queued.raise()
     }
-
-    /// The model as a label.
-    package var label: String { model.name }
 
     /// The first of the answer's body has come, or an event of a stream. The first call counts as the first token, the
     /// others as the pauses between tokens.
@@ -270,14 +304,22 @@ package struct ModelCall: ~Copyable {
         lastEvent = elapsed
     }
 
+    /// Whether a worker's count of tokens can be one: not negative, and not so large that sums of it would run over.
+    package static func isPlausible(_ tokens: Int) -> Bool { (0...mostTokens).contains(tokens) }
+    /// 2³²: far above any context.
+    private static let mostTokens = 1 << 32
+
     /// The model has said what it counted.
-    package func recordTokens(prompt: Int, completion: Int) {
-        guard prompt >= 0, completion >= 0 else { return }
+    ///
+    /// - Parameter cached: of the prompt's tokens, those that it had in its cache.
+    package func recordTokens(prompt: Int, cached: Int = 0, completion: Int) {
+        guard Self.isPlausible(prompt), Self.isPlausible(completion) else { return }
+        if let price {
+            metrics.recordCost(price.cost(prompt: prompt, cached: cached, completion: completion), price, model.name)
+        }
         model.promptTokens.increment(by: prompt)
         model.completionTokens.increment(by: completion)
-        // Added one by one: the sum of what a model says may be too large for a number.
-        model.tokens.increment(by: prompt)
-        model.tokens.increment(by: completion)
+        model.tokens.increment(by: prompt + completion)
         model.promptLength.record(Double(prompt))
         model.completionLength.record(Double(completion))
         model.windowed?.recordTokens(prompt: prompt, completion: completion)
@@ -308,8 +350,8 @@ package struct ModelCall: ~Copyable {
     /// There is no answer, or none that is whole.
     ///
     /// - Parameter elapsed: since the request's arrival.
-    package func failed(_ reason: RequestFailure, after elapsed: Duration) {
-        metrics.countFailure(reason, model: model.name)
+    package func failed(_ reason: RequestFailure, after elapsed: Duration, trace: TraceID? = nil) {
+        metrics.countFailure(reason, model: model.name, trace: trace)
         // That a client went away says nothing about the model.
         if reason != .cancellation { model.windowed?.record(seconds: elapsed.inSeconds, isError: true) }
     }

@@ -167,15 +167,6 @@ package final class Trace: Sendable {
         return state.withLock { $0.begin(definition, in: parent, at: now, seed: spanSeed) }
     }
 
-    /// Ends a span and begins the next at the same instant, which spares a reading of the clock.
-    package func begin(_ definition: SpanDefinition, after span: Span, in parent: Span = .root) -> Span {
-        let now = now
-        return state.withLock { state in
-            state.end(span, at: now)
-            return state.begin(definition, in: parent, at: now, seed: spanSeed)
-        }
-    }
-
     /// Ends a span; the first end counts.
     package func end(_ span: Span) {
         let now = now
@@ -209,20 +200,6 @@ package final class Trace: Sendable {
         }
     }
 
-    /// Runs `body` as a span.
-    package func span<Result, Failure: Error>(
-        _ definition: SpanDefinition,
-        in parent: Span = .root,
-        _ body: (Span) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        let span = begin(definition, in: parent)
-        defer { end(span) }
-        return try body(span)
-    }
-
-    /// A span with the trace that it belongs to: what a stage is handed to record itself under.
-    package func at(_ span: Span) -> TracePoint { TracePoint(trace: self, span: span) }
-
     /// What the next process is told when it is asked as part of `span`.
     package func context(of span: Span = .root) -> TraceContext {
         // A span that was dropped speaks for the root.
@@ -251,6 +228,11 @@ package final class Trace: Sendable {
             )
         }
         if let finished { tracer.finish(finished) }
+    }
+
+    /// Ends it without handing it on: nothing has happened that would be worth a trace.
+    package func discard() {
+        state.withLock { $0.isFinished = true }
     }
 
     /// Nobody is left who could end it: the client has gone before its request was whole, for example.

@@ -144,11 +144,20 @@ package struct TraceContext: Hashable, Sendable {
             return state
         }
         var kept = ""
-        for member in state.split(separator: ",").prefix(mostMembers) {
+        for member in state.split(separator: ",").prefix(mostMembers).map(\.withoutBlanksAround) {
             guard kept.utf8.count + member.utf8.count + 1 <= longestState else { break }
             kept += kept.isEmpty ? String(member) : "," + member
         }
         return kept
+    }
+}
+
+extension Substring {
+    fileprivate var withoutBlanksAround: Substring {
+        var rest = self
+        while rest.first == " " || rest.first == "\t" { rest.removeFirst() }
+        while rest.last == " " || rest.last == "\t" { rest.removeLast() }
+        return rest
     }
 }
 

@@ -6,7 +6,7 @@ package import NIOCore
 ///
 /// - Complexity: O(bytes): a search for line feeds and a copy of what may be the end.
 package struct AnswerMeter: Sendable {
-    private let isEventStream: Bool
+    package let isEventStream: Bool
     /// Events that carry JSON so far: of a stream of tokens, one a token as a rule.
     package private(set) var events = 0
     private var hasBegun = false
@@ -16,12 +16,13 @@ package struct AnswerMeter: Sendable {
 
     /// What an event with JSON begins with; the space is optional.
     private static let beginning = Array("data:{".utf8)
-    /// 2 KiB: a usage with all its details, what follows it in an event, and the event that ends the stream.
-    private static let tailBytes = 2048
+    /// 4 KiB: a usage with all its details, what follows it in an event, and the event that ends the stream. Where vLLM is
+    /// asked for log probabilities of a long prompt, they stand behind the usage, and it is not found.
+    private static let tailBytes = 4096
 
     /// - Parameter contentType: of the answer.
     package init(contentType: String?) {
-        isEventStream = contentType?.hasPrefix("text/event-stream") ?? false
+        isEventStream = contentType?.lowercased().hasPrefix("text/event-stream") ?? false
     }
 
     /// - Returns: whether the piece brings an event, or begins an answer that is no stream of events.

@@ -47,9 +47,11 @@ package struct SemanticStack: Sendable {
     ) async throws -> SemanticStack {
         let threads = options.threads == 0 ? System.coreCount : options.threads
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        var tracing: ProcessTracing?
         do {
-            return try await build(options, environment, group: group, logger: logger)
+            return try await build(options, environment, &tracing, group: group, logger: logger)
         } catch {
+            await tracing?.shutdown()
             try? await group.shutdownGracefully()
             throw error
         }
@@ -58,6 +60,7 @@ package struct SemanticStack: Sendable {
     private static func build(
         _ options: SemanticOptions,
         _ environment: ProcessEnvironment,
+        _ tracing: inout ProcessTracing?,
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> SemanticStack {
@@ -106,7 +109,7 @@ package struct SemanticStack: Sendable {
         let certificate = try options.certificate(registry: registry, logger: logger)
         settings.tls = certificate?.source
         let budget = ByteBudget(limit: settings.maxBufferedBytes)
-        let tracing = try await ProcessTracing.start(
+        tracing = try await ProcessTracing.start(
             flags: options.tracing.layer,
             policy: policy.router.current.config.global.services.observability.tracing.layer,
             service: "sextant-semantic",

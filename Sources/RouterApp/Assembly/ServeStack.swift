@@ -56,9 +56,11 @@ package struct ServeStack: Sendable {
     ) async throws -> ServeStack {
         let threads = options.threads == 0 ? System.coreCount : options.threads
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+        var tracing: ProcessTracing?
         do {
-            return try await build(kind, options, environment, group: group, logger: logger)
+            return try await build(kind, options, environment, &tracing, group: group, logger: logger)
         } catch {
+            await tracing?.shutdown()
             try? await group.shutdownGracefully()
             throw error
         }
@@ -68,6 +70,7 @@ package struct ServeStack: Sendable {
         _ kind: Kind,
         _ options: ServeOptions,
         _ environment: ProcessEnvironment,
+        _ tracing: inout ProcessTracing?,
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> ServeStack {
@@ -101,7 +104,7 @@ package struct ServeStack: Sendable {
             logger: logger
         )
 
-        let tracing = try await ProcessTracing.start(
+        tracing = try await ProcessTracing.start(
             flags: options.tracing.layer,
             policy: reload.semantic?.current.config.global.services.observability.tracing.layer,
             service: "sextant-\(kind.rawValue)",

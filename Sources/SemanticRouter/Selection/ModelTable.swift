@@ -1,4 +1,5 @@
 import ConfigKit
+import Instruments
 
 /// The models that a policy may choose, by the names that decisions use.
 package struct ModelTable: Sendable {
@@ -10,6 +11,8 @@ package struct ModelTable: Sendable {
         let transport: ReasoningTransport
         /// `host:port` of its heaviest backend; nil where the policy names none.
         package let destination: String?
+        /// Nil where the policy names none.
+        let price: TokenPrice?
     }
 
     private let models: [String: Model]
@@ -25,7 +28,8 @@ package struct ModelTable: Sendable {
                 servedName: model.servedName,
                 family: model.reasoningFamily.flatMap { families[$0] },
                 transport: primary.map(ReasoningTransport.of) ?? .chatTemplate,
-                destination: primary?.url.map { "\($0.host):\($0.port.number)" }
+                destination: primary?.url.map { "\($0.host):\($0.port.number)" },
+                price: TokenPrice(model.pricing)
             )
         }
         // Workers serve an adapter by its own name; whatever else it is, it is its base model.
@@ -37,15 +41,32 @@ package struct ModelTable: Sendable {
                     servedName: adapter.name,
                     family: base.family,
                     transport: base.transport,
-                    destination: base.destination
+                    destination: base.destination,
+                    price: base.price
                 )
             }
         }
         self.models = models
     }
 
+    /// What tokens cost, by model.
+    var prices: [String: TokenPrice] { models.compactMapValues(\.price) }
+
     /// The model or adapter of that name.
     package subscript(name: String) -> Model? { models[name] }
+}
+
+extension TokenPrice {
+    /// Nil for what costs nothing.
+    fileprivate init?(_ pricing: Pricing) {
+        guard pricing != Pricing() else { return nil }
+        self.init(
+            currency: pricing.currency,
+            prompt: pricing.promptPerMillion,
+            cachedPrompt: pricing.cachedInputPerMillion > 0 ? pricing.cachedInputPerMillion : nil,
+            completion: pricing.completionPerMillion
+        )
+    }
 }
 
 extension ProviderModel {

@@ -74,16 +74,53 @@ import Testing
         for index in 0..<5_000 {
             let name = "made-up-\(index)"
             metrics.begin(name).failed(.refusedByModel, after: .zero)
-            metrics.recordCost(0.5, currency: "USD", model: name)
         }
         metrics.countFailure(.parse, model: nil)
         #expect(!registry.exposition().contains("made-up"))
         #expect(value("llm_model_requests_total", ["model": "other"]) == 5_000)
         #expect(value("llm_request_errors_total", ["model": "other", "reason": "upstream_4xx"]) == 5_000)
         #expect(value("llm_request_errors_total", ["model": "unknown", "reason": "parse_error"]) == 1)
-        #expect(value("llm_model_cost_total", ["model": "other", "currency": "USD"]) == 2_500)
         #expect(metrics.label("a") == "a")
         #expect(metrics.label("x") == "other")
+    }
+
+    @Test("Tokens cost what the configuration in force says, cached ones their own price")
+    func cost() {
+        func call(cached: Int) {
+            let call = metrics.begin("a")
+            call.recordTokens(prompt: 1_000, cached: cached, completion: 500)
+        }
+        func cost(_ currency: String) -> Double? {
+            value("llm_model_cost_total", ["model": "a", "currency": currency])
+        }
+        call(cached: 0)
+        #expect(cost("USD") == nil)
+        metrics.setPrices(["a": TokenPrice(currency: "USD", prompt: 2, cachedPrompt: 1, completion: 8)])
+        call(cached: 0)
+        #expect(abs((cost("USD") ?? 0) - 0.006) < 1e-12)
+        call(cached: 600)
+        #expect(abs((cost("USD") ?? 0) - 0.0114) < 1e-12)
+        // A worker that says nonsense about its cache makes nothing negative.
+        call(cached: .max)
+        call(cached: -5)
+        #expect(abs((cost("USD") ?? 0) - 0.0224) < 1e-12)
+        metrics.setPrices(["a": TokenPrice(currency: "EUR", prompt: 1, completion: 1)])
+        call(cached: 500)
+        #expect(abs((cost("EUR") ?? 0) - 0.0015) < 1e-12)
+        metrics.setPrices([:])
+        call(cached: 0)
+        #expect(abs((cost("EUR") ?? 0) - 0.0015) < 1e-12)
+    }
+
+    @Test("Counts that cannot be are ignored, so that no sum runs over")
+    func implausible() {
+        let call = metrics.begin("a")
+        for _ in 0..<3 { call.recordTokens(prompt: 1, completion: .max) }
+        call.recordTokens(prompt: -1, completion: .min)
+        call.recordTokens(prompt: 7, completion: 5)
+        #expect(value("llm_model_completion_tokens_total") == 5)
+        #expect(value("llm_model_prompt_tokens_total") == 7)
+        #expect(value("llm_completion_tokens_per_request") == 1)
     }
 
     @Test("A client that goes away is counted, but not against the model")
@@ -116,13 +153,5 @@ import Testing
                 "llm_model_completion_latency_seconds_bucket", "llm_model_ttft_seconds_bucket",
             ]
         )
-    }
-
-    @Test("Token counts that no model can mean do not trap")
-    func absurdTokens() {
-        let call = metrics.begin("a")
-        call.recordTokens(prompt: .max, completion: .max)
-        call.recordTokens(prompt: -1, completion: .min)
-        #expect(value("llm_prompt_tokens_per_request") == 1)
     }
 }

@@ -65,18 +65,6 @@ struct TraceTests {
         #expect(root.start >= before - slack && root.end <= after + slack)
     }
 
-    @Test("A span that follows another begins when that ends")
-    func following() throws {
-        let trace = try trace()
-        let first = trace.begin(Spans.step)
-        let second = trace.begin(Spans.upstream, after: first)
-        trace.end(second)
-        trace.finish()
-        let spans = try only().spans
-        #expect(spans[2].start == spans[1].end)
-        #expect(spans[2].parent == spans[0].id)
-    }
-
     @Test("The root continues the sender's span, and the next process is told of ours")
     func propagation() throws {
         let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -110,7 +98,7 @@ struct TraceTests {
     func points() throws {
         let trace = try trace()
         let stage = TracePoint(trace: trace).begin(Spans.step)
-        let upstream = trace.at(stage.span).begin(Spans.upstream)
+        let upstream = TracePoint(trace: trace, span: stage.span).begin(Spans.upstream)
         upstream.set(Spans.attempt, .number(1))
         upstream.fail("refused")
         upstream.end()
@@ -152,25 +140,6 @@ struct TraceTests {
         #expect(attributes[1].map(\.key.name) == ["attempt", "model"])
         #expect(attributes[1].map(\.value) == [.number(2), .flag(true)])
         #expect(finished.spans.map(\.failure) == [nil, "timeout"])
-    }
-
-    @Test("A body run as a span is one, also when it throws")
-    func bodies() throws {
-        struct Failure: Error {}
-        let trace = try trace()
-        #expect(trace.span(Spans.step) { _ in 42 } == 42)
-        #expect(throws: Failure.self) {
-            try trace.span(Spans.upstream) { span throws(Failure) in
-                trace.fail(span, "no")
-                throw Failure()
-            }
-        }
-        let last = trace.begin(Spans.step)
-        trace.finish()
-        let spans = try only().spans
-        #expect(spans.count == 4 && spans[2].failure == "no")
-        #expect(spans[2].end <= spans[3].start)
-        #expect(trace.context(of: last).spanID == spans[3].id)
     }
 
     @Test("What has not ended ends with the trace; the first end counts")

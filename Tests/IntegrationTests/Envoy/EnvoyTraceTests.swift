@@ -150,6 +150,26 @@ extension EnvoyTests {
             }
         }
 
+        @Test("A request with as many fields as Envoy takes passes, traced or not")
+        func manyFields() async throws {
+            try await withChain(envoyTraces: false) { chain, collector in
+                // Envoy's limit is 100, and it adds some itself.
+                for (count, isTold) in [(60, true), (85, false)] {
+                    collector.forget()
+                    let fields = (0..<count).map { ("x-field-\($0)", "1") }
+                    let headers = Dictionary(fields) { $1 }
+                    let answer = try await chain.post(path, chat("hello"), headers: headers)
+                    #expect(answer.status == .ok, "\(count) fields")
+                    let isThere = await eventually(within: .seconds(20)) {
+                        Set(collector.spans.map(\.service)) == ["sextant-semantic", "sextant-router", "sextant-sim"]
+                    }
+                    #expect(isThere)
+                    // Else the router begins a trace of its own.
+                    #expect(Set(collector.spans.map(\.traceID)).count == (isTold ? 1 : 2))
+                }
+            }
+        }
+
         @Test("Where Envoy does not trace, the client's trace goes on below Sextant; without one Sextant begins it")
         func withoutEnvoy() async throws {
             try await withChain(envoyTraces: false) { chain, collector in
@@ -239,6 +259,7 @@ extension EnvoyTests {
                     let failure = ["model": "large", "reason": "upstream_4xx"]
                     let isCounted = await eventually { value("llm_request_errors_total", failure) == 1 }
                     #expect(isCounted)
+                    #expect(value("llm_model_ttft_seconds") == 1)
                     #expect(value("llm_model_inflight_requests") == 0)
                 }
             )

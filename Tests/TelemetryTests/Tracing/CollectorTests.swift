@@ -26,6 +26,8 @@ private final class Collector: Sendable {
     struct Answer: Sendable {
         var code = 0
         var headers: [(String, String)] = []
+        /// With gRPC.
+        var message = "because"
         var details: String?
         var body = ByteBuffer()
         var hangs = false
@@ -133,7 +135,7 @@ struct CollectorTests {
                 if answer.hangs { return [.hold] }
                 if answer.closes { return [.close] }
                 return answer.code == 0
-                    ? .answer(answer.body) : .status(answer.code, "because", details: answer.details)
+                    ? .answer(answer.body) : .status(answer.code, answer.message, details: answer.details)
             }
             try await run(settings(transport, port: server.port), change, collector, body)
             await server.stop()
@@ -327,7 +329,7 @@ struct CollectorTests {
     }
 
     private static let final: [Failure] =
-        [2, 3, 5, 6, 7, 9, 12, 13, 16].map { Failure(transport: .grpc, code: $0) }
+        [2, 3, 5, 6, 7, 8, 9, 12, 13, 16].map { Failure(transport: .grpc, code: $0) }
         + [400, 401, 403, 404, 500, 501, 302].map { Failure(transport: .http, code: $0) }
 
     @Test("What will never succeed is not sent again", arguments: final)
@@ -344,7 +346,11 @@ struct CollectorTests {
         arguments: [Failure(transport: .grpc, code: 8), Failure(transport: .http, code: 413)]
     )
     func tooLarge(failure: Failure) async throws {
-        try await withCollector(failure.transport, answer: { _ in .init(code: failure.code) }) { exporter, collector in
+        let complaint = "grpc: received message larger than max (5 vs. 4)"
+        try await withCollector(
+            failure.transport,
+            answer: { _ in .init(code: failure.code, message: complaint) }
+        ) { exporter, collector in
             TraceMaker(exporter).record(7)
             #expect(await eventually { dropped(.tooLarge) == 1 })
             #expect(collector.all.count == 1)

@@ -105,6 +105,17 @@ struct OTLPExporterTests {
         await exporter.shutdown(within: .seconds(1))
     }
 
+    @Test("A collector that does not say goodbye does not hold up the end")
+    func goodbye() async throws {
+        let carrier = ScriptedCarrier(closes: false)
+        let exporter = exporter(carrier)
+        exporter.start()
+        let shutdown = Task { await exporter.shutdown(within: .seconds(1)) }
+        #expect(await eventually { carrier.isClosed && time.pending.contains(.milliseconds(200)) })
+        time.pass()
+        await shutdown.value
+    }
+
     @Test("Nothing is sent while nothing is traced")
     func nothing() async {
         let carrier = ScriptedCarrier()

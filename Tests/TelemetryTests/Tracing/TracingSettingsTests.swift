@@ -191,6 +191,12 @@ struct TracingSettingsTests {
                 ],
                 text: "https://otel:443/mine"
             ),
+            // A variable of vLLM's too, which means gRPC by it.
+            Expected(
+                flags: nil,
+                table: ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://otel:4317"],
+                text: "grpc://otel:4317"
+            ),
             Expected(
                 flags: nil,
                 table: [

@@ -108,8 +108,11 @@ final class ScriptedCarrier: TraceCarrier {
 
     private let state = Mutex(State())
     private let script: Script
+    private let closes: Bool
 
-    init(_ script: @escaping Script = { _ in .accepted(rejected: 0, message: "") }) {
+    /// - Parameter closes: whether closing comes to an end.
+    init(closes: Bool = true, _ script: @escaping Script = { _ in .accepted(rejected: 0, message: "") }) {
+        self.closes = closes
         self.script = script
     }
 
@@ -150,7 +153,10 @@ final class ScriptedCarrier: TraceCarrier {
         for continuation in hanging { continuation.resume() }
     }
 
-    func close() async { state.withLock { $0.isClosed = true } }
+    func close() async {
+        state.withLock { $0.isClosed = true }
+        guard closes else { return await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in } }
+    }
 }
 
 extension ByteBuffer {

@@ -25,14 +25,16 @@ extension ExportOutcome {
         case .success(let answer):
             return response(answer)
         case .failure(let status):
-            let reason = "\(status.code)" + (status.message.isEmpty ? "" : ": \(status.message)")
+            let reason = "\(status.code)" + (status.message.isEmpty ? "" : ": \(status.message.prefix(longestMessage))")
             let delay = retryDelay(status)
             switch status.code {
             case .cancelled, .deadlineExceeded, .aborted, .outOfRange, .unavailable, .dataLoss:
                 return .failed(reason, retryAfter: delay)
             case .resourceExhausted:
-                // Only a server that says when means that it may be tried again; else the message is too large.
-                return delay.map { .failed(reason, retryAfter: $0) } ?? .tooLarge(reason)
+                // Only a server that says when means that it may be tried again. Servers complain of large messages under
+                // the same code, in grpc's words: "received message larger than max".
+                if let delay { return .failed(reason, retryAfter: delay) }
+                return status.message.contains("larger than") ? .tooLarge(reason) : .refused(reason)
             default:
                 return .refused(reason)
             }

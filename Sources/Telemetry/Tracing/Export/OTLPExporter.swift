@@ -104,8 +104,35 @@ package final class OTLPExporter: TraceSink {
                 group.cancelAll()
             }
         }
-        await carrier.close()
+        await closeCarrier()
     }
+
+    /// A collector that does not say goodbye is not waited for: a group of tasks would be, whatever ends first.
+    private func closeCarrier() async {
+        await withCheckedContinuation { continuation in
+            let first = FirstEnd(continuation)
+            Task { [carrier] in
+                await carrier.close()
+                first.happened()
+            }
+            Task { [sleep] in
+                await sleep(Self.goodbye)
+                first.happened()
+            }
+        }
+    }
+
+    /// Resumes once.
+    private final class FirstEnd: Sendable {
+        private let waiter: Mutex<CheckedContinuation<Void, Never>?>
+
+        init(_ waiter: CheckedContinuation<Void, Never>) { self.waiter = Mutex(waiter) }
+
+        func happened() { waiter.withLock { $0.take() }?.resume() }
+    }
+
+    /// 200 ms, for the end of connections.
+    private static let goodbye = Duration.milliseconds(200)
 
     package func record(_ trace: Trace.Finished) {
         switch queue.add(trace) {
@@ -125,7 +152,7 @@ package final class OTLPExporter: TraceSink {
             await wait(settings.limits.batchDelay, whenFull: true)
             let isLast = queue.isClosed
             repeat {
-                var traces = queue.takeIncoming()[...]
+                var traces = queue.takeIncoming()
                 while !traces.isEmpty {
                     let batch = queue.cutBatch(from: &traces)
                     await export(batch, &log, using: &random)

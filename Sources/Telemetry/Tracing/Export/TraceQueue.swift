@@ -99,9 +99,9 @@ final class TraceQueue: Sendable {
     }
 
     /// Takes the first traces that fit a batch.
-    func cutBatch(from traces: inout ArraySlice<Trace.Finished>) -> Batch {
+    func cutBatch(from traces: inout [Trace.Finished]) -> Batch {
         var batch = Batch()
-        while let trace = traces.first {
+        for trace in traces {
             let bytes = trace.estimatedBytes
             let fits =
                 batch.spans + trace.spans.count <= limits.batchSpans && batch.bytes + bytes <= limits.batchBytes
@@ -109,8 +109,9 @@ final class TraceQueue: Sendable {
             batch.traces.append(trace)
             batch.spans += trace.spans.count
             batch.bytes += bytes
-            traces.removeFirst()
         }
+        // A slice would keep them all until the last is gone.
+        traces.removeFirst(batch.traces.count)
         return batch
     }
 

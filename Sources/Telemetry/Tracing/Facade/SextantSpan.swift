@@ -42,7 +42,8 @@ package final class SextantSpan: Tracing.Span {
     }
 
     package func setStatus(_ status: SpanStatus) {
-        if status.code == .error { point?.fail(status.message ?? "error") }
+        // Not the message, which may hold what a request said.
+        if status.code == .error { point?.fail("error") }
     }
 
     /// By its type: what an error says may hold what a request said.
@@ -72,14 +73,17 @@ package final class SextantSpan: Tracing.Span {
 }
 
 extension Tracing.SpanAttribute {
+    /// 128 characters: a name or an address. Whole texts have no place in a span.
+    private static let longestText = 128
+
     fileprivate var ours: Instruments.SpanAttribute.Value? {
         switch self {
         case .int32(let number): .number(Int(number))
         case .int64(let number): .number(Int(number))
         case .double(let number): .decimal(number)
         case .bool(let flag): .flag(flag)
-        case .string(let text): .text(text)
-        case .stringConvertible(let value): .text("\(value)")
+        case .string(let text): .text(String(text.prefix(Self.longestText)))
+        case .stringConvertible(let value): .text(String("\(value)".prefix(Self.longestText)))
         case .stringArray(let texts): .texts(texts)
         case .int32Array(let numbers): .texts(numbers.map(String.init))
         case .int64Array(let numbers): .texts(numbers.map(String.init))

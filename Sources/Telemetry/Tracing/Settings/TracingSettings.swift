@@ -83,7 +83,8 @@ package struct TracingSettings: Hashable, Sendable {
         var settings = TracingSettings(host: endpoint.host, port: endpoint.port ?? defaultPort(of: transport))
         settings.transport = transport
         settings.isTLS = endpoint.isTLS
-        if let path = endpoint.path { settings.path = path }
+        let isVariable = endpoint == environment.layer.endpoint
+        if let path = endpoint.path ?? (isVariable ? environment.pathForHTTP : nil) { settings.path = path }
         settings.authorityFile = layer.authorityFile
         settings.headers = layer.headers ?? [:]
         if let timeout = layer.timeout { settings.timeout = timeout }

@@ -13,6 +13,9 @@ package struct TracingVariables: Sendable {
     /// What could not be read, a sentence each. Holds no values that may be secret.
     package private(set) var warnings: [String] = []
 
+    /// What HTTP asks for where `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` has no path: that variable is used as it is.
+    private(set) var pathForHTTP: String?
+
     private let environment: ProcessEnvironment
 
     package init(_ environment: ProcessEnvironment) {
@@ -60,8 +63,8 @@ package struct TracingVariables: Sendable {
         if let (name, value) = exporter("ENDPOINT") {
             if var endpoint = TraceEndpoint(value, isTLS: !insecure) {
                 // The general endpoint is a base; that of traces is used as it is. With gRPC there is no path.
-                if name == own, value.contains("://"), endpoint.transport == nil {
-                    endpoint = endpoint.with(path: endpoint.path ?? "/")
+                if name == own {
+                    pathForHTTP = value.contains("://") ? "/" : nil
                 } else if let path = endpoint.path {
                     endpoint = endpoint.with(path: path.withoutSlashAtEnd + "/v1/traces")
                 }
