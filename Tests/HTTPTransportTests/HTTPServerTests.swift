@@ -218,8 +218,8 @@ struct HTTPServerTests {
     )
     func halfRequests(part: String) async throws {
         var settings = HTTPServerSettings()
-        settings.headTimeout = .milliseconds(200)
-        settings.bodyIdleTimeout = .milliseconds(200)
+        settings.headTimeout = .seconds(1)
+        settings.bodyIdleTimeout = .seconds(1)
         try await withServer(settings: settings) { server, _ in
             let client = try await RawConnection.connect(port: server.port)
             try await client.send(part)
@@ -231,8 +231,8 @@ struct HTTPServerTests {
     @Test("A connection that says nothing is closed without a word")
     func silence() async throws {
         var settings = HTTPServerSettings()
-        settings.headTimeout = .milliseconds(200)
-        settings.keepAliveTimeout = .milliseconds(200)
+        settings.headTimeout = .seconds(1)
+        settings.keepAliveTimeout = .seconds(1)
         try await withServer(settings: settings) { server, _ in
             let silent = try await RawConnection.connect(port: server.port)
             #expect(await silent.textUntilClosed() == "")

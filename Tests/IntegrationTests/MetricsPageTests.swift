@@ -160,11 +160,15 @@ struct MetricsPageTests {
                 )
                 return client
             }
+            // What is pushed goes to the worker's connections: they must be there.
+            func hasAsked(_ times: Int) async -> Bool { await eventually { worker.requests.count == times } }
             let first = try await ask()
+            #expect(await hasAsked(1))
             #expect(await shows(prefilling: 1, decoding: 0))
             try await worker.push("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na")
             #expect(await shows(prefilling: 0, decoding: 1))
             let second = try await ask()
+            #expect(await hasAsked(2))
             #expect(await shows(prefilling: 1, decoding: 1))
             // The first ends as it should, the client of the second goes away.
             await second.close()
@@ -173,6 +177,7 @@ struct MetricsPageTests {
             #expect(await shows(prefilling: 0, decoding: 0))
             #expect(await first.text { $0.hasSuffix("abc") }.hasPrefix("HTTP/1.1 200 "))
             let third = try await ask()
+            #expect(await hasAsked(3))
             #expect(await shows(prefilling: 1, decoding: 0))
             try await worker.push("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\na")
             #expect(await shows(prefilling: 0, decoding: 1))
