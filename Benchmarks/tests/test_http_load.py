@@ -164,7 +164,8 @@ class HTTPLoadTests(unittest.TestCase):
 
         report = self.load(first_waits, "--rate", "100", "--requests", "30", "--connections", "8")
         self.assertEqual((report["requests"], report["errors"], report["delayed"]), (30, {}, 0))
-        self.assertGreaterEqual(report["max_us"], 280_000)
+        # The others take 290 ms to go out; a busy machine may send the first of them all a little late.
+        self.assertGreaterEqual(report["max_us"], 200_000)
 
     def test_what_a_stall_keeps_back_counts_from_when_it_was_due(self) -> None:
         def stall(number: int) -> "tuple[list[bytes], bool]":
