@@ -2,7 +2,7 @@
 SWIFT_FLAGS := -c release -Xswiftc -enforce-exclusivity=unchecked
 BINARY := .build/release/sextant
 # Targets whose tests wait for sockets run apart from those that only compute: the latter take every core.
-SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|IntegrationTests)\.
+SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|TelemetryTests|IntegrationTests)\.
 # Run alone: they flood the event loops that all share.
 FLOODS := ^GRPCTransportTests\.
 # Run last, alone: Envoy gives Sextant a second, of which other tests shall take nothing.
