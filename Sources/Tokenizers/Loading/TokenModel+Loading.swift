@@ -149,7 +149,8 @@ extension TokenModel {
         var scores: [Double] = []
         for element in found.elements {
             var parts = element.elements
-            guard let text = parts.next(), text.isString, let score = parts.next()?.double, parts.next() == nil else {
+            guard let text = parts.next(), text.isString, let score = parts.next().flatMap(ReferenceNumber.read), parts.next() == nil
+            else {
                 throw object.error("vocab", "has at \(scores.count) what is no token with its score")
             }
             guard scores.count <= FileObject.largestID, vocabulary.add(Int32(scores.count), { text.appendText(to: &$0) })

@@ -73,35 +73,74 @@ struct CharacterMap: Sendable {
         let bytes = text.bytes
         if !bytes.contains(where: { $0 >= 0x80 || $0 == 13 || ascii[Int($0)] != nil }) { return }
         text.rewrite { rewriter in
+            var changes = Changes()
             var clusters = GraphemeClusters(bytes)
-            while rewriter.position < bytes.count {
-                let start = rewriter.position
+            var start = 0
+            while start < bytes.count {
                 let end = clusters.end(from: start)
                 if end - start == 1, bytes[start] < 0x80 {
-                    write(ascii[Int(bytes[start])], for: 1, to: &rewriter)
-                    continue
-                }
-                if end - start <= Self.longestCluster, let place = Self.find(bytes, start..<end, in: units) {
+                    changes.add(ascii[Int(bytes[start])] ?? [UInt32(bytes[start])], for: 1, to: &rewriter)
+                } else if end - start <= Self.longestCluster, let place = Self.find(bytes, start..<end, in: units) {
                     let count = bytes[start..<end].count { $0 & 0xC0 != 0x80 }
-                    write(Self.replacement(at: place, in: replacements), for: count, to: &rewriter)
-                    continue
+                    changes.add(Self.replacement(at: place, in: replacements), for: count, to: &rewriter)
+                } else {
+                    addScalars(bytes, start..<end, to: &changes, &rewriter)
                 }
-                while rewriter.position < end {
-                    let next = rewriter.position + UTF8Scalars.length(of: bytes[rewriter.position])
-                    let place = Self.find(bytes, rewriter.position..<next, in: units)
-                    write(place.map { Self.replacement(at: $0, in: replacements) }, for: 1, to: &rewriter)
-                }
+                start = end
             }
+            changes.flush(to: &rewriter)
         }
     }
 
-    /// Writes `scalars` for the next `count` characters: one for one, what is too many for none, what is too few away.
-    private func write(_ scalars: [UInt32]?, for count: Int, to rewriter: inout TextRewriter) {
-        guard let scalars else { return rewriter.keep() }
-        for (position, scalar) in scalars.enumerated() {
-            if position < count { rewriter.replace(by: scalar) } else { rewriter.insert(scalar) }
+    private func addScalars(
+        _ bytes: [UInt8],
+        _ range: Range<Int>,
+        to changes: inout Changes,
+        _ rewriter: inout TextRewriter
+    ) {
+        var start = range.lowerBound
+        while start < range.upperBound {
+            let end = start + UTF8Scalars.length(of: bytes[start])
+            if let place = Self.find(bytes, start..<end, in: units) {
+                changes.add(Self.replacement(at: place, in: replacements), for: 1, to: &rewriter)
+            } else {
+                changes.add(UTF8Scalars.decode(bytes, at: start), 0, to: &rewriter)
+            }
+            start = end
         }
-        for _ in 0..<max(0, count - scalars.count) { rewriter.skip() }
+    }
+
+    /// The reference's account of what comes from where: a new scalar is put in the place of an old one (0) or between
+    /// them (1), and the last one also takes in those that are replaced by nothing.
+    ///
+    /// What is replaced by nothing before anything else is in no account: all that follows then counts as coming from so
+    /// many characters earlier.
+    private struct Changes {
+        private var last: (scalar: UInt32, change: Int)?
+
+        /// Writes `scalars` for the next `count` characters.
+        mutating func add(_ scalars: [UInt32], for count: Int, to rewriter: inout TextRewriter) {
+            for (position, scalar) in scalars.enumerated() { add(scalar, position < count ? 0 : 1, to: &rewriter) }
+            last?.change -= max(0, count - scalars.count)
+        }
+
+        @inline(__always)
+        mutating func add(_ scalar: UInt32, _ change: Int, to rewriter: inout TextRewriter) {
+            flush(to: &rewriter)
+            last = (scalar, change)
+        }
+
+        @inline(__always)
+        mutating func flush(to rewriter: inout TextRewriter) {
+            guard let (scalar, change) = last else { return }
+            if change > 0 {
+                rewriter.insert(scalar)
+            } else {
+                rewriter.replace(by: scalar)
+                for _ in 0..<(-change) { rewriter.skip() }
+            }
+            last = nil
+        }
     }
 }
 
