@@ -1,4 +1,3 @@
-
 /// A tokenizer as its `tokenizer.json` describes it: text in, tokens out, the same that Hugging Face's reference finds.
 ///
 /// A text goes through five steps: added tokens are taken out, the rest is normalised, added tokens are looked for again,
@@ -36,7 +35,9 @@ package struct Tokenizer: Sendable {
         addedInOriginal = AddedTokens(original, contents: original.map { Array($0.content.utf8) })
         let normalized = added.filter(\.isNormalized)
         addedInNormalized = AddedTokens(
-            normalized, contents: normalized.map { Self.normalize($0.content, with: normalizer) })
+            normalized,
+            contents: normalized.map { Self.normalize($0.content, with: normalizer) }
+        )
         guard !postProcessor.trims.isEmpty else {
             spaces = []
             return
@@ -76,7 +77,11 @@ extension Tokenizer {
         addsSpecialTokens: Bool = true
     ) -> Encoding {
         postProcessor.join(
-            tokenize(first), tokenize(second), maxTokens: maxTokens, addsSpecialTokens: addsSpecialTokens)
+            tokenize(first),
+            tokenize(second),
+            maxTokens: maxTokens,
+            addsSpecialTokens: addsSpecialTokens
+        )
     }
 
     private func tokenize(_ string: String) -> TokenizedText {
@@ -94,7 +99,11 @@ extension Tokenizer {
             } else {
                 let isWhole = range.count == bytes.count
                 tokenize(
-                    AlignedText(isWhole ? bytes : Array(bytes[range]), base: range.lowerBound), &word, &found, to: &text)
+                    AlignedText(isWhole ? bytes : Array(bytes[range]), base: range.lowerBound),
+                    &word,
+                    &found,
+                    to: &text
+                )
             }
         }
         if !postProcessor.trims.isEmpty { postProcessor.trim(&text, in: bytes, spaces) }

@@ -50,7 +50,8 @@ struct TokenizerGoldenTests {
             let found = [single.count] + single.all.map(fnv) + [fnv(pair.all.flatMap { $0 })]
             #expect(
                 found.map { $0 & 0xFFFF_FFFF } == golden.texts[index],
-                "text \(index): count, ids, offsets, types, words, special, pair of \(text.debugDescription): \(single)")
+                "text \(index): count, ids, offsets, types, words, special, pair of \(text.debugDescription): \(single)"
+            )
         }
     }
 
@@ -79,7 +80,8 @@ private struct Golden {
         for line in lines[1..<start] {
             let fields = line.split(separator: " ")
             texts.append(
-                try fields.enumerated().map { try #require(UInt64($1, radix: $0 == 0 ? 10 : 16)) })
+                try fields.enumerated().map { try #require(UInt64($1, radix: $0 == 0 ? 10 : 16)) }
+            )
         }
         let digits = Array(lines[(start + 1)...].joined())
         for at in stride(from: 0, to: digits.count, by: 4) {

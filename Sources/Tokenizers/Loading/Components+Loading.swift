@@ -14,7 +14,9 @@ extension Normalizer {
                     separatesIdeographs: try object.bool("handle_chinese_chars"),
                     // Without a word about accents they go with the case.
                     stripsAccents: try object.optionalBool("strip_accents") ?? lowercases,
-                    lowercases: lowercases))
+                    lowercases: lowercases
+                )
+            )
         case "NFC": normalizer = .form(.canonicalComposition)
         case "NFD": normalizer = .form(.canonicalDecomposition)
         case "NFKC": normalizer = .form(.compatibilityComposition)
@@ -71,7 +73,8 @@ extension PreTokenizer {
             object.ignore("trim_offsets")
             preTokenizer = .byteLevel(
                 addsPrefixSpace: try object.bool("add_prefix_space"),
-                splits: try object.optionalBool("use_regex") ?? true)
+                splits: try object.optionalBool("use_regex") ?? true
+            )
         case "Metaspace": preTokenizer = .metaspace(try metaspace(&object))
         case "Punctuation":
             let isSaid = object.optional("behavior") != nil
@@ -79,8 +82,10 @@ extension PreTokenizer {
         case "Digits": preTokenizer = .digits(individually: try object.bool("individual_digits"))
         case "Split":
             preTokenizer = .split(
-                try object.pattern("pattern"), try object.choice("behavior"),
-                isInverted: try object.optionalBool("invert") ?? false)
+                try object.pattern("pattern"),
+                try object.choice("behavior"),
+                isInverted: try object.optionalBool("invert") ?? false
+            )
         case "Sequence":
             var steps: [PreTokenizer] = []
             for step in try object.objects("pretokenizers") { steps.append(try read(step)) }
@@ -111,7 +116,10 @@ extension PreTokenizer {
             prepending = addsPrefixSpace ?? true ? .always : .never
         }
         return Metaspace(
-            replacement: mark, prepending: prepending, splits: try object.optionalBool("split") ?? true)
+            replacement: mark,
+            prepending: prepending,
+            splits: try object.optionalBool("split") ?? true
+        )
     }
 }
 
@@ -194,7 +202,8 @@ extension PostProcessor {
         else { throw object.error("single", "does not hold the text A once, and it alone") }
         if object.optional("pair") != nil {
             pair = try Self.parts("pair", &object, tokens)
-            guard pair.count(where: { !$0.isSpecial }) == 2, pair.contains(where: { if case .first = $0 { true } else { false } }),
+            guard pair.count(where: { !$0.isSpecial }) == 2,
+                pair.contains(where: { if case .first = $0 { true } else { false } }),
                 pair.contains(where: { if case .second = $0 { true } else { false } })
             else { throw object.error("pair", "does not hold the texts A and B once each") }
         }

@@ -13,7 +13,9 @@ extension TokenModel {
                     vocabulary: vocabulary,
                     unknown: try Self.token("unk_token", &object, vocabulary),
                     continuationPrefix: try object.string("continuing_subword_prefix"),
-                    longestWord: try object.optionalInt("max_input_chars_per_word") ?? 100))
+                    longestWord: try object.optionalInt("max_input_chars_per_word") ?? 100
+                )
+            )
         case "BPE":
             self = .bytePairs(try Self.bytePairs(&object))
         case "Unigram":
@@ -21,7 +23,8 @@ extension TokenModel {
         case "WordLevel":
             let vocabulary = try Self.vocabulary(&object)
             self = .words(
-                WordModel(vocabulary: vocabulary, unknown: try Self.token("unk_token", &object, vocabulary)))
+                WordModel(vocabulary: vocabulary, unknown: try Self.token("unk_token", &object, vocabulary))
+            )
         default:
             throw object.unknownType(type)
         }
@@ -40,18 +43,24 @@ extension TokenModel {
     private static func vocabulary(_ object: inout FileObject) throws(TokenizerError) -> Vocabulary {
         let found = try object.required("vocab")
         guard found.isObject else { throw object.error("vocab", "is not an object") }
-        var vocabulary = Vocabulary(capacity: 1 << 15)
+        var vocabulary = Vocabulary(capacity: entries(in: found))
         for member in found.members {
             guard let id = FileObject.tokenID(member.value) else {
                 throw object.error("vocab", "gives \"\(member.key.string ?? "")\" what is no token's number")
             }
             guard vocabulary.add(id, { member.key.appendText(to: &$0) }) else {
-                throw object.error("vocab", "has a second token \"\(member.key.string ?? "")\" or a second number \(id)")
+                throw object.error(
+                    "vocab",
+                    "has a second token \"\(member.key.string ?? "")\" or a second number \(id)"
+                )
             }
         }
         guard vocabulary.count > 0 else { throw object.error("vocab", "is empty") }
         return vocabulary
     }
+
+    /// About how many entries a list has, so that tables are rarely made anew: one takes some 24 bytes.
+    private static func entries(in list: JSONValue) -> Int { list.byteRange.count / 24 }
 
     /// A token that is named by its text.
     private static func token(
@@ -92,7 +101,7 @@ extension TokenModel {
     ) throws(TokenizerError) -> MergeTable {
         let found = try object.required("merges")
         guard found.isArray else { throw object.error("merges", "is not an array") }
-        var merges = MergeTable(capacity: vocabulary.count * 2)
+        var merges = MergeTable(capacity: entries(in: found))
         let prefix = continuationPrefix.utf8.count
         var rank = 0
         var text: [UInt8] = []
@@ -104,7 +113,10 @@ extension TokenModel {
                 element.appendText(to: &text)
                 if rank == 0, text.starts(with: "#version".utf8) { continue }
                 guard let space = text.firstIndex(of: 0x20), !text[(space + 1)...].contains(0x20) else {
-                    throw object.error("merges", "has at \(rank) what is no pair: \"\(String(decoding: text, as: UTF8.self))\"")
+                    throw object.error(
+                        "merges",
+                        "has at \(rank) what is no pair: \"\(String(decoding: text, as: UTF8.self))\""
+                    )
                 }
                 text.remove(at: space)
                 middle = space
@@ -117,18 +129,23 @@ extension TokenModel {
                 middle = text.count
                 right.appendText(to: &text)
             }
-            guard let left = vocabulary.id(of: text, 0..<middle), let right = vocabulary.id(of: text, middle..<text.count)
+            guard let left = vocabulary.id(of: text, 0..<middle),
+                let right = vocabulary.id(of: text, middle..<text.count)
             else {
                 throw object.error(
                     "merges",
-                    "has at \(rank) a token that the vocabulary does not have: \"\(Self.shown(text, middle))\"")
+                    "has at \(rank) a token that the vocabulary does not have: \"\(Self.shown(text, middle))\""
+                )
             }
-            guard text.count - middle >= prefix else { throw object.error("merges", "has at \(rank) a token without prefix") }
+            guard text.count - middle >= prefix else {
+                throw object.error("merges", "has at \(rank) a token without prefix")
+            }
             text.removeSubrange(middle..<(middle + prefix))
             guard let token = vocabulary.id(of: text, 0..<text.count) else {
                 throw object.error(
                     "merges",
-                    "has at \(rank) a pair whose sum the vocabulary does not have: \"\(Self.shown(text, middle))\"")
+                    "has at \(rank) a pair whose sum the vocabulary does not have: \"\(Self.shown(text, middle))\""
+                )
             }
             merges.add(left, right, token: token, rank: rank)
             rank += 1
@@ -145,15 +162,17 @@ extension TokenModel {
     private static func unigrams(_ object: inout FileObject) throws(TokenizerError) -> UnigramModel {
         let found = try object.required("vocab")
         guard found.isArray else { throw object.error("vocab", "is not an array") }
-        var vocabulary = Vocabulary(capacity: 1 << 15)
+        var vocabulary = Vocabulary(capacity: entries(in: found))
         var scores: [Double] = []
         for element in found.elements {
             var parts = element.elements
-            guard let text = parts.next(), text.isString, let score = parts.next().flatMap(ReferenceNumber.read), parts.next() == nil
+            guard let text = parts.next(), text.isString, let score = parts.next().flatMap(ReferenceNumber.read),
+                parts.next() == nil
             else {
                 throw object.error("vocab", "has at \(scores.count) what is no token with its score")
             }
-            guard scores.count <= FileObject.largestID, vocabulary.add(Int32(scores.count), { text.appendText(to: &$0) })
+            guard scores.count <= FileObject.largestID,
+                vocabulary.add(Int32(scores.count), { text.appendText(to: &$0) })
             else { throw object.error("vocab", "has a second token \"\(text.string ?? "")\"") }
             scores.append(score)
         }
@@ -162,7 +181,10 @@ extension TokenModel {
         }
         guard unknown < scores.count else { throw object.error("unk_id", "is \(unknown), which is no token's number") }
         return UnigramModel(
-            vocabulary: vocabulary, scores: scores, unknown: Int32(unknown),
-            byteFallback: try object.optionalBool("byte_fallback") ?? false)
+            vocabulary: vocabulary,
+            scores: scores,
+            unknown: Int32(unknown),
+            byteFallback: try object.optionalBool("byte_fallback") ?? false
+        )
     }
 }

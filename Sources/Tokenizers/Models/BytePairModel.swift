@@ -32,7 +32,10 @@ struct BytePairModel: Sendable {
         self.unknown = unknown
         self.options = options
         symbols = SymbolTable(vocabulary, options)
-        neighbours = NeighbourFilter(vocabulary, isUsable: options.continuationPrefix.isEmpty && options.wordSuffix.isEmpty)
+        neighbours = NeighbourFilter(
+            vocabulary,
+            isUsable: options.continuationPrefix.isEmpty && options.wordSuffix.isEmpty
+        )
         findWholePieces()
     }
 
@@ -76,8 +79,13 @@ struct BytePairModel: Sendable {
             let scalar = UTF8Scalars.decode(bytes, at: index)
             let end = index + UTF8Scalars.length(of: bytes[index])
             let id = symbols.id(
-                of: scalar, bytes, index..<end, isFirst: index == range.lowerBound, isLast: end == range.upperBound,
-                vocabulary)
+                of: scalar,
+                bytes,
+                index..<end,
+                isFirst: index == range.lowerBound,
+                isLast: end == range.upperBound,
+                vocabulary
+            )
             if id >= 0 {
                 if pendingUnknown > 0, let unknown {
                     found.bytePairs.append(unknown, length: pendingUnknown)

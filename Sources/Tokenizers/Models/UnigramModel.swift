@@ -31,15 +31,15 @@ struct UnigramModel: Sendable {
     struct Workspace {
         fileprivate struct Step {
             var score = 0.0
-            /// Where the last token begins; negative while there is no way here.
-            var start = -1
+            /// How long the last token is, in bytes; 0 while there is no way here.
+            var length: Int32 = 0
             var id: Int32 = 0
         }
 
         fileprivate var steps: [Step] = []
     }
 
-    /// - Complexity: O(bytes × longest token), 24 bytes of memory for each.
+    /// - Complexity: O(bytes × longest token), 16 bytes of memory for each.
     func tokenize(_ bytes: [UInt8], _ range: Range<Int>, into found: inout FoundTokens) {
         let before = found.tokens.count
         findBest(bytes, range, &found.unigrams.steps)
@@ -53,9 +53,9 @@ struct UnigramModel: Sendable {
             } else {
                 if let last = unknownEnd { addUnknown(bytes, end..<last, into: &found) }
                 unknownEnd = nil
-                found.add(step.id, step.start, end)
+                found.add(step.id, end - Int(step.length), end)
             }
-            end = step.start
+            end -= Int(step.length)
         }
         if let last = unknownEnd { addUnknown(bytes, end..<last, into: &found) }
         found.tokens[before...].reverse()
@@ -79,16 +79,16 @@ struct UnigramModel: Sendable {
                 guard id >= 0 else { continue }
                 let candidate = scores[Int(id)] + score
                 let target = index - range.lowerBound
-                if steps[target].start < 0 || candidate > steps[target].score {
-                    steps[target] = Workspace.Step(score: candidate, start: start, id: id)
+                if steps[target].length == 0 || candidate > steps[target].score {
+                    steps[target] = Workspace.Step(score: candidate, length: Int32(index - start), id: id)
                 }
                 if index == next { coversCharacter = true }
             }
             if !coversCharacter {
                 let candidate = unknownScore + score
                 let target = next - range.lowerBound
-                if steps[target].start < 0 || candidate > steps[target].score {
-                    steps[target] = Workspace.Step(score: candidate, start: start, id: unknownToken)
+                if steps[target].length == 0 || candidate > steps[target].score {
+                    steps[target] = Workspace.Step(score: candidate, length: Int32(next - start), id: unknownToken)
                 }
             }
             start = next

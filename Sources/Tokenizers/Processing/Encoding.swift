@@ -31,7 +31,13 @@ package struct Encoding: Hashable, Sendable {
     mutating func append(_ text: TokenizedText, first count: Int, typeID: Int32) {
         for index in 0..<count {
             append(
-                text.ids[index], typeID, attention: 1, text.offsets[index], isSpecial: false, word: text.words[index])
+                text.ids[index],
+                typeID,
+                attention: 1,
+                text.offsets[index],
+                isSpecial: false,
+                word: text.words[index]
+            )
         }
     }
 

@@ -29,7 +29,9 @@ struct AlignedText {
         var start = index
         while bytes[start] & 0xC0 == 0x80 { start -= 1 }
         return Source(
-            start: UInt32(base + start), end: UInt32(base + start + UTF8Scalars.length(of: bytes[start])))
+            start: UInt32(base + start),
+            end: UInt32(base + start + UTF8Scalars.length(of: bytes[start]))
+        )
     }
 
     /// What the bytes in `range`, which is not empty, come from.

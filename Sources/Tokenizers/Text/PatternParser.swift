@@ -227,7 +227,9 @@ struct PatternParser {
             }
             if next == "-", position + 1 < scalars.count, scalars[position + 1] != "]" {
                 position += 1
-                guard let low = part.ranges.first?.lowerBound, let end = next else { throw refuse("has a broken range") }
+                guard let low = part.ranges.first?.lowerBound, let end = next else {
+                    throw refuse("has a broken range")
+                }
                 let last: ScalarSet
                 if end == "\\" {
                     last = try escape()

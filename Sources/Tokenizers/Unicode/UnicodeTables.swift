@@ -80,7 +80,8 @@ final class UnicodeTables: Sendable {
     func properties(of scalar: UInt32) -> ScalarProperties {
         let block = Int(blocks[Int(scalar) >> Self.blockBits])
         return ScalarProperties(
-            bits: properties[block << Self.blockBits | Int(scalar) & (Self.blockSize - 1)])
+            bits: properties[block << Self.blockBits | Int(scalar) & (Self.blockSize - 1)]
+        )
     }
 
     private static let blockBits = 7
@@ -140,7 +141,8 @@ struct ScalarProperties {
 /// Sets of general categories (UAX #44, table 12) as bits, in the order of `scripts/tokenizers/make-unicode-data`.
 enum ScalarCategories {
     private static let names = [
-        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",
+        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
+        "Sm",
         "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn",
     ]
     /// L: the first five.
