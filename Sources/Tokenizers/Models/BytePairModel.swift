@@ -36,7 +36,8 @@ struct BytePairModel: Sendable {
             vocabulary,
             isUsable: options.continuationPrefix.isEmpty && options.wordSuffix.isEmpty
         )
-        findWholePieces()
+        // Models that fall back to bytes see whole texts, which are no tokens.
+        if !options.byteFallback { findWholePieces() }
     }
 
     private mutating func findWholePieces() {
