@@ -65,6 +65,7 @@ let package = Package(
         library("TextMatching"),
         .target(name: "CLanguageModel"),
         library("LanguageDetection", ["CLanguageModel"]),
+        library("Tokenizers", ["OpenAIWire", nioCore]),
         library("EnvoyAPI", [protobuf]),
         library("OTLPAPI", [protobuf]),
         library("Credentials", [crypto, nioHTTP1]),
@@ -170,6 +171,7 @@ let package = Package(
         ),
         tests("TextMatching", ["TestRandom"], resources: [.copy("Fixtures")]),
         tests("LanguageDetection"),
+        tests("Tokenizers", ["OpenAIWire", "TestRandom", nioCore], resources: [.copy("Fixtures")]),
         tests(
             "SemanticRouter",
             ["ConfigKit", "Instruments", "OpenAIWire", "TestRandom", nioCore, nioHTTP1],
