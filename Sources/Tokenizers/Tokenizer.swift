@@ -84,6 +84,11 @@ extension Tokenizer {
         )
     }
 
+    /// What the normalizer makes of `text`, to find out why it has the tokens it has. Added tokens are not left out.
+    package func normalized(_ text: String) -> String {
+        String(decoding: Self.normalize(text, with: normalizer), as: UTF8.self)
+    }
+
     private func tokenize(_ string: String) -> TokenizedText {
         let bytes = Array(string.utf8)
         var text = TokenizedText()

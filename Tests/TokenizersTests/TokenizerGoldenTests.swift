@@ -110,7 +110,7 @@ private struct Columns: CustomStringConvertible {
 }
 
 /// FNV-1a over the numbers' four bytes, low byte first.
-private func fnv(_ numbers: [Int32]) -> UInt64 {
+func fnv(_ numbers: [Int32]) -> UInt64 {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     for number in numbers {
         for shift in stride(from: 0, to: 32, by: 8) {

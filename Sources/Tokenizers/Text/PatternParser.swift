@@ -7,8 +7,9 @@ struct PatternParser {
 
     /// 64 groups inside groups are more than any tokenizer has, and the parser recurses.
     private static let deepest = 64
-    /// A repetition of a group is written out so many times at most.
+    /// A repetition of a group is written out so many times at most, and the expression in so many steps.
     private static let mostCopies = 16
+    private static let mostSteps = 4096
 
     init(_ expression: String) { scalars = Array(expression.unicodeScalars) }
 
@@ -105,6 +106,7 @@ struct PatternParser {
                 splits.append(program.count)
                 program.append(.split(other: 0))
             }
+            guard program.count + steps.count <= Self.mostSteps else { throw refuse("is too long") }
             let offset = program.count - start
             let from = program.count
             program.append(contentsOf: steps)
