@@ -4,8 +4,10 @@
 /// the text is cut into pieces, the model turns each piece into tokens; then special tokens are set around them. Each byte
 /// keeps account of where in the original it comes from.
 ///
-/// Immutable: any number of threads may use one at a time. A call keeps some fifty bytes a byte of text, and takes time
-/// linear in the text's length (BPE: O(n log n) for a word without end).
+/// Immutable: any number of threads may use one at a time. A call takes time linear in the text's length (BPE: O(n log n)
+/// for a word without end), and up to a hundred bytes of memory for each byte of the normalised text, which is as long as
+/// the text but for compatibility forms that stand for whole phrases (eleven times as long at worst). Callers that take
+/// texts from strangers cut them first.
 package struct Tokenizer: Sendable {
     private let addedInOriginal: AddedTokens
     private let addedInNormalized: AddedTokens
