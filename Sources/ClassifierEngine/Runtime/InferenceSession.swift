@@ -1,0 +1,219 @@
+import COnnxRuntime
+
+/// One model, ready to run. A run takes place on the calling thread and returns when it is done.
+///
+/// All properties are set once in `init`, and ONNX Runtime lets any number of threads run one session at once
+/// (`OrtApi.Run` in its documentation): hence `Sendable`.
+package final class InferenceSession: @unchecked Sendable {
+    package struct Options: Hashable, Sendable {
+        /// Threads that share one operator's work, the caller included. Parallelism comes from concurrent runs instead:
+        /// they need no hand-over between threads.
+        package var threads = 1
+        /// Whether memory of a run is kept for the next: faster runs, and the largest run's memory for good.
+        package var keepsMemory = false
+        /// Whether weights are laid out for the processor when the model loads.
+        package var packsWeights = true
+
+        package init(threads: Int = 1, keepsMemory: Bool = false, packsWeights: Bool = true) {
+            self.threads = threads
+            self.keepsMemory = keepsMemory
+            self.packsWeights = packsWeights
+        }
+    }
+
+    /// The file that errors name.
+    package let file: String
+    /// The output that a run returns.
+    package let outputName: String
+    private let runtime: OnnxRuntime
+    private let handle: OpaquePointer
+    private let inputs: [Input]
+
+    private struct Input {
+        let role: Role
+        let type: ElementType
+    }
+
+    /// What a model asks for, by the names that transformers gives (and with it every exporter).
+    private enum Role: String, CaseIterable {
+        case ids = "input_ids"
+        case mask = "attention_mask"
+        case types = "token_type_ids"
+        case positions = "position_ids"
+    }
+
+    /// TensorProto.DataType (onnx.proto3), as far as tokens come in it.
+    private enum ElementType: Int32 {
+        case int32 = 6
+        case int64 = 7
+    }
+
+    /// From a model in memory, which is not needed afterwards.
+    ///
+    /// - Parameter file: what errors name.
+    package convenience init(
+        model: UnsafeRawBufferPointer,
+        file: String,
+        runtime: OnnxRuntime,
+        options: Options = Options()
+    ) throws(EngineError) {
+        guard let start = model.baseAddress, !model.isEmpty else {
+            throw EngineError(.malformed, file, "an empty model")
+        }
+        try self.init(file: file, runtime: runtime) { session in
+            var native = onnx_session_options(options)
+            return onnx_session_open(runtime.handle, start, model.count, &native, &session)
+        }
+    }
+
+    /// From an ONNX file, which may have further files beside it.
+    package convenience init(
+        file: String,
+        runtime: OnnxRuntime,
+        options: Options = Options()
+    ) throws(EngineError) {
+        try self.init(file: file, runtime: runtime) { session in
+            var native = onnx_session_options(options)
+            return onnx_session_open_file(runtime.handle, file, &native, &session)
+        }
+    }
+
+    private init(
+        file: String,
+        runtime: OnnxRuntime,
+        open: (inout OpaquePointer?) -> UnsafeMutablePointer<CChar>?
+    ) throws(EngineError) {
+        var opened: OpaquePointer?
+        try check(open(&opened), .malformed, file)
+        guard let opened else { throw EngineError(.malformed, file, "it cannot be opened") }
+        do throws(EngineError) {
+            inputs = try Self.readInputs(opened, file)
+            outputName = try Self.chooseOutput(opened, file)
+        } catch {
+            onnx_session_close(opened)
+            throw error
+        }
+        handle = opened
+        self.file = file
+        self.runtime = runtime
+    }
+
+    deinit { onnx_session_close(handle) }
+
+    private static func readInputs(_ session: OpaquePointer, _ file: String) throws(EngineError) -> [Input] {
+        var inputs: [Input] = []
+        for index in 0..<onnx_session_input_count(session) {
+            let name = String(cString: onnx_session_input_name(session, index))
+            guard let role = Role(rawValue: name) else {
+                let known = Role.allCases.map(\.rawValue).joined(separator: ", ")
+                throw EngineError(.unsupported, file, "the model asks for \"\(name)\"; what can be given: \(known)")
+            }
+            let number = onnx_session_input_type(session, index)
+            guard let type = ElementType(rawValue: number) else {
+                throw EngineError(.unsupported, file, "input \"\(name)\" is of ONNX type \(number), not int32 or int64")
+            }
+            inputs.append(Input(role: role, type: type))
+        }
+        guard inputs.contains(where: { $0.role == .ids }) else {
+            throw EngineError(.unsupported, file, "the model has no input \"input_ids\"")
+        }
+        return inputs
+    }
+
+    /// The names that exporters give, best first: a head's answer, then hidden states; else the model's first output.
+    private static func chooseOutput(_ session: OpaquePointer, _ file: String) throws(EngineError) -> String {
+        let names = (0..<onnx_session_output_count(session)).map { String(cString: onnx_session_output_name(session, $0)) }
+        let preferred = ["logits", "sentence_embedding", "last_hidden_state", "token_embeddings"]
+        guard let name = preferred.first(where: names.contains) ?? names.first else {
+            throw EngineError(.unsupported, file, "the model has no output")
+        }
+        return name
+    }
+
+    /// Runs the model and hands its answer to `body`, where the borrowed numbers are valid.
+    ///
+    /// - Parameter positions: how this model numbers places; only asked for if it has such an input.
+    package func run<Result>(
+        _ batch: TokenBatch,
+        positions: PositionRule,
+        _ body: (InferenceOutput) throws(EngineError) -> Result
+    ) throws(EngineError) -> Result {
+        guard batch.count > 0, batch.lengths.allSatisfy({ $0 > 0 }) else {
+            throw EngineError(.input, file, "a batch without tokens")
+        }
+        var output = onnx_output()
+        let shape = [Int64(batch.count), Int64(batch.width)]
+        // All inputs lie one after the other in one block, which outlives the call.
+        let slot = batch.ids.count * MemoryLayout<Int64>.stride
+        let failure = withUnsafeTemporaryAllocation(
+            byteCount: max(slot * inputs.count, 1),
+            alignment: MemoryLayout<Int64>.alignment
+        ) { block in
+            shape.withUnsafeBufferPointer { shape in
+                var tensors: [onnx_input] = []
+                tensors.reserveCapacity(inputs.count)
+                for (index, input) in inputs.enumerated() {
+                    let part = UnsafeMutableRawBufferPointer(rebasing: block[index * slot..<(index + 1) * slot])
+                    let values = values(of: input.role, batch, positions)
+                    let size = part.store(values, as: input.type == .int64 ? Int64.self : Int32.self)
+                    tensors.append(
+                        onnx_input(
+                            name: onnx_session_input_name(handle, index),
+                            data: UnsafeRawPointer(part.baseAddress ?? block.baseAddress.unsafelyUnwrapped),
+                            size: size,
+                            dimensions: shape.baseAddress.unsafelyUnwrapped,
+                            rank: shape.count,
+                            type: input.type.rawValue
+                        )
+                    )
+                }
+                return onnx_session_run(handle, tensors, tensors.count, outputName, &output)
+            }
+        }
+        try check(failure, .inference, file)
+        defer { onnx_output_close(handle, &output) }
+        let dimensions = withUnsafeBytes(of: output.dimensions) { raw in
+            raw.bindMemory(to: Int64.self).prefix(output.rank).map { Int($0) }
+        }
+        return try body(
+            InferenceOutput(values: UnsafeBufferPointer(start: output.data, count: output.count), shape: dimensions)
+        )
+    }
+
+    private func values(of role: Role, _ batch: TokenBatch, _ positions: PositionRule) -> [Int32] {
+        switch role {
+        case .ids: batch.ids
+        case .mask: batch.mask
+        case .types: batch.types
+        case .positions: batch.positions(positions)
+        }
+    }
+}
+
+/// What a run answered: borrowed from the library, valid within the closure that gets it.
+package struct InferenceOutput {
+    /// Row-major.
+    package let values: UnsafeBufferPointer<Float>
+    package let shape: [Int]
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Writes the values in the given type from the start on, and returns how many bytes that took.
+    fileprivate func store<Element: FixedWidthInteger>(_ values: [Int32], as type: Element.Type) -> Int {
+        for (index, value) in values.enumerated() {
+            storeBytes(of: Element(value), toByteOffset: index * MemoryLayout<Element>.stride, as: type)
+        }
+        return values.count * MemoryLayout<Element>.stride
+    }
+}
+
+extension onnx_session_options {
+    fileprivate init(_ options: InferenceSession.Options) {
+        self.init(
+            intra_op_threads: Int32(clamping: max(options.threads, 1)),
+            keeps_memory: options.keepsMemory,
+            packs_weights: options.packsWeights,
+            optimization: 99
+        )
+    }
+}

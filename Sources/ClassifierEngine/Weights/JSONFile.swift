@@ -1,0 +1,80 @@
+import NIOCore
+import OpenAIWire
+
+/// A model's JSON file, whose mistakes are told with its name and the key.
+struct JSONFile {
+    let path: String
+    private let root: JSONValue
+
+    init(path: String) throws(EngineError) {
+        let file = try MappedFile(path: path)
+        try self.init(file.bytes, path: path)
+    }
+
+    init(_ bytes: UnsafeRawBufferPointer, path: String) throws(EngineError) {
+        do throws(JSONError) {
+            // Names of tokens and labels nest a few levels; a deep document is none of a model's.
+            root = try JSONDocument(ByteBuffer(bytes: bytes), limits: JSONLimits(maxDepth: 32)).root
+        } catch {
+            throw EngineError(.malformed, path, "not JSON: \(error)")
+        }
+        self.path = path
+    }
+
+    /// The value at a path of keys; nil if it is absent or null.
+    subscript(_ keys: String...) -> JSONValue? {
+        var value: JSONValue? = root
+        for key in keys {
+            guard let object = value, object.isObject else { return nil }
+            value = object[key]
+        }
+        return value.flatMap { $0.isNull ? nil : $0 }
+    }
+
+    var elements: [JSONValue] { root.isArray ? Array(root.elements) : [] }
+
+    func int(_ key: String, default fallback: Int? = nil) throws(EngineError) -> Int {
+        guard let value = self[key] else {
+            guard let fallback else { throw EngineError(.malformed, path, "\"\(key)\" is missing") }
+            return fallback
+        }
+        guard let number = value.int else { throw wrong(key, "an integer") }
+        return number
+    }
+
+    /// A number from 1 up.
+    func size(_ key: String, default fallback: Int? = nil) throws(EngineError) -> Int {
+        let number = try int(key, default: fallback)
+        // Larger than any model that fits into ONNX's 2 GiB, small enough that products of two do not overflow.
+        guard (1...1 << 30).contains(number) else { throw wrong(key, "from 1 to 2^30") }
+        return number
+    }
+
+    func double(_ key: String, default fallback: Double? = nil) throws(EngineError) -> Double {
+        guard let value = self[key] else {
+            guard let fallback else { throw EngineError(.malformed, path, "\"\(key)\" is missing") }
+            return fallback
+        }
+        guard let number = value.double else { throw wrong(key, "a number") }
+        return number
+    }
+
+    func string(_ key: String, default fallback: String? = nil) throws(EngineError) -> String {
+        guard let value = self[key] else {
+            guard let fallback else { throw EngineError(.malformed, path, "\"\(key)\" is missing") }
+            return fallback
+        }
+        guard let text = value.string else { throw wrong(key, "a string") }
+        return text
+    }
+
+    func bool(_ key: String, default fallback: Bool) throws(EngineError) -> Bool {
+        guard let value = self[key] else { return fallback }
+        guard let flag = value.bool else { throw wrong(key, "true or false") }
+        return flag
+    }
+
+    func wrong(_ key: String, _ expected: String) -> EngineError {
+        EngineError(.malformed, path, "\"\(key)\" must be \(expected)")
+    }
+}

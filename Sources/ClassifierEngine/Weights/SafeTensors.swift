@@ -1,0 +1,159 @@
+import NIOCore
+import OpenAIWire
+
+/// A file of named tensors, mapped into memory. Format: an unsigned 64-bit length in little-endian order, a JSON header of
+/// that many bytes, the tensors' bytes (the README of huggingface/safetensors).
+package struct SafeTensors: Sendable {
+    package struct Tensor: Hashable, Sendable {
+        package let name: String
+        /// The element type as the file names it: "F32", "F16", "BF16", "I64", …
+        package let type: String
+        /// Row-major.
+        package let shape: [Int]
+        /// Bytes of the file.
+        let range: Range<Int>
+
+        package var count: Int { shape.reduce(1, *) }
+    }
+
+    /// 100 MB: what the format's own reader takes.
+    private static let largestHeader = 100_000_000
+    /// Bytes per element of the types that the format knows.
+    private static let widths = [
+        "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4, "U32": 4,
+        "F32": 4, "F64": 8, "I64": 8, "U64": 8,
+    ]
+
+    private let file: MappedFile
+    private let tensors: [String: Tensor]
+
+    package init(path: String) throws(EngineError) {
+        file = try MappedFile(path: path)
+        tensors = try Self.readHeader(file)
+    }
+
+    package var path: String { file.path }
+    package var names: Dictionary<String, Tensor>.Keys { tensors.keys }
+    /// Bytes of all tensors.
+    package var size: Int { tensors.values.reduce(0) { $0 + $1.range.count } }
+
+    package subscript(name: String) -> Tensor? { tensors[name] }
+
+    private static func readHeader(_ file: MappedFile) throws(EngineError) -> [String: Tensor] {
+        let path = file.path
+        guard file.bytes.count >= 8 else { throw EngineError(.malformed, path, "too short for a safetensors file") }
+        let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
+        guard length <= UInt64(largestHeader), Int(length) <= file.bytes.count - 8 else {
+            throw EngineError(
+                .malformed,
+                path,
+                "its header claims \(length) bytes in a file of \(file.bytes.count): cut short, or not a safetensors file"
+            )
+        }
+        let start = 8 + Int(length)
+        let header = UnsafeRawBufferPointer(rebasing: file.bytes[8..<start])
+        let root: JSONValue
+        do throws(JSONError) {
+            root = try JSONDocument(ByteBuffer(bytes: header), limits: JSONLimits(maxDepth: 8)).root
+        } catch {
+            throw EngineError(.malformed, path, "its header is not JSON: \(error)")
+        }
+        guard root.isObject else { throw EngineError(.malformed, path, "its header is not a JSON object") }
+        var tensors: [String: Tensor] = [:]
+        for member in root.members {
+            let name = member.key.string ?? ""
+            if name == "__metadata__" { continue }
+            let tensor = try readTensor(name, member.value, at: start, path)
+            guard tensors.updateValue(tensor, forKey: name) == nil else {
+                throw EngineError(.malformed, path, "tensor \"\(name)\" is there twice")
+            }
+        }
+        try checkPlaces(tensors.values, start, file)
+        return tensors
+    }
+
+    private static func readTensor(
+        _ name: String,
+        _ value: JSONValue,
+        at start: Int,
+        _ path: String
+    ) throws(EngineError) -> Tensor {
+        func wrong(_ what: String) -> EngineError { EngineError(.malformed, path, "tensor \"\(name)\": \(what)") }
+        guard value.isObject, let type = value["dtype"]?.string, let sizes = value["shape"], sizes.isArray,
+            let offsets = value["data_offsets"], offsets.isArray
+        else { throw wrong("dtype, shape and data_offsets are needed") }
+        guard let width = widths[type] else { throw wrong("unknown dtype \"\(type)\"") }
+        var shape: [Int] = []
+        var size = width
+        for element in sizes.elements {
+            guard let extent = element.int, extent >= 0 else { throw wrong("a shape of something else than sizes") }
+            let (product, isTooLarge) = size.multipliedReportingOverflow(by: extent)
+            guard !isTooLarge else { throw wrong("its shape overflows") }
+            size = product
+            shape.append(extent)
+        }
+        let places = offsets.elements.compactMap(\.int)
+        guard places.count == 2, places[0] >= 0, places[0] <= places[1], places[1] <= Int.max - start else {
+            throw wrong("data_offsets must be two rising numbers")
+        }
+        guard places[1] - places[0] == size else {
+            throw wrong("\(places[1] - places[0]) bytes for \(shape) of \(type), which takes \(size)")
+        }
+        return Tensor(name: name, type: type, shape: shape, range: start + places[0]..<start + places[1])
+    }
+
+    /// Tensors must follow each other without a gap and end with the file, as the format demands.
+    private static func checkPlaces(
+        _ tensors: some Collection<Tensor>,
+        _ start: Int,
+        _ file: MappedFile
+    ) throws(EngineError) {
+        var end = start
+        for tensor in tensors.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) })
+        {
+            guard tensor.range.lowerBound == end else {
+                let what = tensor.range.lowerBound < end ? "overlaps the tensor before it" : "leaves a gap before it"
+                throw EngineError(.malformed, file.path, "tensor \"\(tensor.name)\" \(what)")
+            }
+            end = tensor.range.upperBound
+        }
+        guard end <= file.bytes.count else {
+            throw EngineError(
+                .malformed,
+                file.path,
+                "cut short: its tensors end at byte \(end), the file at \(file.bytes.count)"
+            )
+        }
+        guard end == file.bytes.count else {
+            throw EngineError(.malformed, file.path, "\(file.bytes.count - end) bytes follow its last tensor")
+        }
+    }
+
+    /// A tensor's numbers as Float32.
+    package func floats(_ tensor: Tensor) throws(EngineError) -> [Float] {
+        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[tensor.range])
+        let count = tensor.count
+        switch tensor.type {
+        case "F32":
+            return [Float](unsafeUninitializedCapacity: count) { floats, filled in
+                UnsafeMutableRawBufferPointer(floats).copyMemory(from: bytes)
+                filled = count
+            }
+        case "F16":
+            return (0..<count).map { index in
+                Float(Float16(bitPattern: bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)))
+            }
+        case "BF16":
+            // The upper half of a Float32.
+            return (0..<count).map { index in
+                Float(bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)) << 16)
+            }
+        default:
+            throw EngineError(
+                .unsupported,
+                path,
+                "tensor \"\(tensor.name)\" is of type \(tensor.type); what can be read: F32, F16, BF16"
+            )
+        }
+    }
+}
