@@ -155,7 +155,11 @@ package final class InferenceSession: @unchecked Sendable {
                 for (index, input) in inputs.enumerated() {
                     let part = UnsafeMutableRawBufferPointer(rebasing: block[index * slot..<(index + 1) * slot])
                     let values = values(of: input.role, batch, positions)
-                    let size = part.store(values, as: input.type == .int64 ? Int64.self : Int32.self)
+                    let size =
+                        switch input.type {
+                        case .int32: part.store(values, as: Int32.self)
+                        case .int64: part.store(values, as: Int64.self)
+                        }
                     tensors.append(
                         onnx_input(
                             name: onnx_session_input_name(handle, index),

@@ -23,7 +23,7 @@ package struct TokenBatch: Sendable {
     let mask: [Int32]
     let padding: Int32
 
-    /// - Parameter padding: the number that fills up: `EncoderConfiguration.paddingID`. It is masked; its value matters to
+    /// - Parameter padding: the number that fills up: `ModelProfile.paddingID`. It is masked; its value matters to
     ///   models alone that count positions by it.
     package init(_ sequences: [TokenSequence], padding: Int32 = 0) {
         let width = sequences.map(\.ids.count).max() ?? 0

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
+import OpenAIWire
 
 /// A low-rank adapter as PEFT saves it (`adapter_config.json`, `adapter_model.safetensors`), to be added to a model's
 /// weights when they are loaded: W + scale · B · A.

@@ -129,9 +129,13 @@ package struct SafeTensors: Sendable {
         }
     }
 
+    private func bytes(of tensor: Tensor) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: file.bytes[tensor.range])
+    }
+
     /// A tensor's numbers as Float32.
     package func floats(_ tensor: Tensor) throws(EngineError) -> [Float] {
-        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[tensor.range])
+        let bytes = bytes(of: tensor)
         let count = tensor.count
         switch tensor.type {
         case "F32":
@@ -153,6 +157,25 @@ package struct SafeTensors: Sendable {
                 .unsupported,
                 path,
                 "tensor \"\(tensor.name)\" is of type \(tensor.type); what can be read: F32, F16, BF16"
+            )
+        }
+    }
+}
+
+extension SafeTensors {
+    /// A tensor's numbers as integers.
+    func integers(_ tensor: Tensor) throws(EngineError) -> [Int] {
+        let bytes = bytes(of: tensor)
+        switch tensor.type {
+        case "I64":
+            return (0..<tensor.count).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self)) }
+        case "I32":
+            return (0..<tensor.count).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
+        default:
+            throw EngineError(
+                .unsupported,
+                path,
+                "tensor \"\(tensor.name)\" is of type \(tensor.type); integers that can be read: I32, I64"
             )
         }
     }

@@ -1,0 +1,94 @@
+import OpenAIWire
+
+/// What a model answers with.
+package enum ModelTask: String, Hashable, Sendable, CaseIterable {
+    /// A vector for every token, to be pooled into one of the text.
+    case embedding
+    /// Scores of classes for the whole text.
+    case sequenceClassification
+    /// Scores of classes for every token.
+    case tokenClassification
+}
+
+/// What every `config.json` tells, of whatever encoder: how tokens go in and what comes out.
+package struct ModelProfile: Hashable, Sendable {
+    package let task: ModelTask
+    /// Size of a token's vector.
+    package let hidden: Int
+    package let vocabulary: Int
+    /// The longest sequence that the model takes, in tokens.
+    package let longestSequence: Int
+    /// Kinds of token that are told apart, of a pair's first and second text; 1 where a model has no such table.
+    package let types: Int
+    package let paddingID: Int32
+    package let positions: PositionRule
+    /// By class; empty where config.json names none.
+    package let labels: [String]
+    /// Whether classes do not exclude each other: each has a probability of its own.
+    package let isMultiLabel: Bool
+    /// The file that it was read from.
+    package let path: String
+
+    /// - Parameter task: what an adapter makes of the model, instead of what config.json says.
+    init(_ file: JSONFile, task adapted: ModelTask?) throws(EngineError) {
+        path = file.path
+        task = if let adapted { adapted } else { try Self.readTask(file) }
+        hidden = try file.size("hidden_size")
+        vocabulary = try file.size("vocab_size")
+        types = try file.size("type_vocab_size", default: 1)
+        let padding = try file.int("pad_token_id", default: 0)
+        guard (0..<vocabulary).contains(padding) else { throw file.wrong("pad_token_id", "from 0 to vocab_size - 1") }
+        paddingID = Int32(padding)
+        let rows = try file.size("max_position_embeddings")
+        if ["roberta", "xlm-roberta", "camembert"].contains(try file.string("model_type")) {
+            guard rows > padding + 1 else { throw file.wrong("max_position_embeddings", "more than pad_token_id + 1") }
+            positions = .afterPadding(Int32(padding))
+            longestSequence = rows - padding - 1
+        } else {
+            positions = .fromZero
+            longestSequence = rows
+        }
+        isMultiLabel = try file.string("problem_type", default: "") == "multi_label_classification"
+        labels = try Self.readLabels(file)
+    }
+
+    /// From the class of transformers that the model was saved from: "BertForSequenceClassification".
+    private static func readTask(_ file: JSONFile) throws(EngineError) -> ModelTask {
+        let names = file["architectures"].map { $0.isArray ? $0.elements.compactMap(\.string) : [] } ?? []
+        guard let name = names.first else {
+            throw EngineError(.malformed, file.path, "\"architectures\" is missing: it tells what the model answers")
+        }
+        let suffixes: [(String, ModelTask)] = [
+            ("ForSequenceClassification", .sequenceClassification), ("ForTokenClassification", .tokenClassification),
+            // Its encoder is what is used.
+            ("ForMaskedLM", .embedding), ("Model", .embedding),
+        ]
+        guard let task = suffixes.first(where: { name.hasSuffix($0.0) })?.1 else {
+            throw EngineError(
+                .unsupported,
+                file.path,
+                "\"architectures\" is \"\(name)\"; supported: …Model, …ForSequenceClassification, …ForTokenClassification"
+            )
+        }
+        return task
+    }
+
+    /// `id2label`: names by the class's number, which must be 0, 1, 2, …
+    private static func readLabels(_ file: JSONFile) throws(EngineError) -> [String] {
+        guard let table = file["id2label"] else { return [] }
+        guard table.isObject else { throw file.wrong("id2label", "an object") }
+        var names: [Int: String] = [:]
+        for member in table.members {
+            guard let number = member.key.string.flatMap({ Int($0) }), let name = member.value.string else {
+                throw file.wrong("id2label", "an object of names by number")
+            }
+            names[number] = name
+        }
+        var labels: [String] = []
+        for number in 0..<names.count {
+            guard let name = names[number] else { throw file.wrong("id2label", "numbered 0, 1, 2, …") }
+            labels.append(name)
+        }
+        return labels
+    }
+}

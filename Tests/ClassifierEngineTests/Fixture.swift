@@ -1,0 +1,66 @@
+import ClassifierEngine
+import Foundation
+import NIOCore
+import OpenAIWire
+import Testing
+
+/// A tiny model of Fixtures/ with what transformers answered for its inputs; scripts/models/make-fixtures wrote it.
+struct Fixture {
+    let folder: String
+    let inputs: [TokenSequence]
+    private let expected: SafeTensors
+
+    init(_ name: String) throws {
+        let root = try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures/\(name)")
+        folder = root.path
+        let bytes = try Data(contentsOf: root.appendingPathComponent("inputs.json"))
+        inputs = try JSONDocument(ByteBuffer(bytes: bytes)).root.elements.map { sequence in
+            func numbers(_ key: String) -> [Int32] { sequence[key]?.elements.compactMap(\.int).map(Int32.init) ?? [] }
+            return TokenSequence(ids: numbers("ids"), types: numbers("types"))
+        }
+        expected = try SafeTensors(path: root.appendingPathComponent("expected.safetensors").path)
+    }
+
+    /// What the reference answered for one input, run alone.
+    func answer(_ index: Int) throws -> [Float] {
+        try expected.floats(try #require(expected["output.\(index)"]))
+    }
+
+    /// A copy of the folder in which one file is different.
+    func changed(_ file: String, _ change: (inout Data) throws -> Void) throws -> String {
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("engine-\(UUID().uuidString)")
+        try FileManager.default.copyItem(atPath: folder, toPath: copy.path)
+        let url = copy.appendingPathComponent(file)
+        var bytes = try Data(contentsOf: url)
+        try change(&bytes)
+        try bytes.write(to: url)
+        return copy.path
+    }
+}
+
+/// The inference library that tests run, if one is named.
+enum Library {
+    static let path = ProcessInfo.processInfo.environment["SEXTANT_ONNXRUNTIME"]
+    static let why: Comment = "SEXTANT_ONNXRUNTIME names no libonnxruntime.so"
+
+    static func load() throws -> OnnxRuntime { try OnnxRuntime(path: try #require(path)) }
+}
+
+/// A folder of published models, if one is named: scripts/fetch-models fills it.
+enum Models {
+    static let folder = ProcessInfo.processInfo.environment["SEXTANT_MODELS"]
+    static let why: Comment = "SEXTANT_MODELS names no folder of models"
+
+    static func path(_ name: String) throws -> String { try #require(folder) + "/" + name }
+}
+
+/// The largest difference of two vectors' numbers; infinite if they are not of one length.
+func distance(_ a: [Float], _ b: [Float]) -> Float {
+    guard a.count == b.count else { return .infinity }
+    return zip(a, b).map { ($0 - $1).magnitude }.max() ?? 0
+}
+
+func cosine(_ a: [Float], _ b: [Float]) -> Float {
+    func dot(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).map(*).reduce(0, +) }
+    return dot(a, b) / (dot(a, a) * dot(b, b)).squareRoot()
+}
