@@ -5,12 +5,11 @@ struct BERTGraph {
     private let weights: ModelWeights
     private var graph: OnnxGraph
 
-    /// The model's bytes, and how many classes its head has (0 without a head).
     static func build(
         _ configuration: EncoderConfiguration,
         _ weights: ModelWeights,
         _ quantization: Quantization?
-    ) throws(EngineError) -> (model: [UInt8], classes: Int) {
+    ) throws(EngineError) -> BuiltModel {
         let capacity = quantization == nil ? weights.size : weights.size / 3
         var graph = BERTGraph(
             configuration: configuration,
@@ -18,7 +17,7 @@ struct BERTGraph {
             graph: OnnxGraph(quantization: quantization, capacity: capacity)
         )
         let classes = try graph.addAll()
-        return (graph.graph.model(), classes)
+        return BuiltModel(bytes: graph.graph.model(), classes: classes)
     }
 
     private mutating func addAll() throws(EngineError) -> Int {
@@ -96,12 +95,15 @@ struct BERTGraph {
         }
         let projected = try addLinear(attended, "\(name).attention.output.dense")
         let x = try addNormalizedSum(projected, residual, "\(name).attention.output.LayerNorm")
-        let inner = try addLinear(x, "\(name).intermediate.dense", outputs: configuration.intermediate)
-        let outer = try addLinear(
-            graph.activation(configuration.activation, inner),
-            "\(name).output.dense",
-            inputs: configuration.intermediate
+        let inner = graph.linear(
+            x,
+            try weights.matrix("\(name).intermediate.dense.weight", configuration.intermediate, hidden),
+            bias: try weights.vector("\(name).intermediate.dense.bias", configuration.intermediate),
+            inputs: hidden,
+            outputs: configuration.intermediate,
+            then: configuration.activation
         )
+        let outer = try addLinear(inner, "\(name).output.dense", inputs: configuration.intermediate)
         return try addNormalizedSum(outer, x, "\(name).output.LayerNorm")
     }
 
@@ -127,9 +129,8 @@ struct BERTGraph {
         _ residual: OnnxGraph.Value,
         _ name: String
     ) throws(EngineError) -> OnnxGraph.Value {
-        graph.normalizedSum(
-            x,
-            residual,
+        graph.normalization(
+            graph.node("Add", x, residual),
             try weights.vector("\(name).weight", configuration.hidden),
             bias: try weights.vector("\(name).bias", configuration.hidden),
             epsilon: configuration.epsilon

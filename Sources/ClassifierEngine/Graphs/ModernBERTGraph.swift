@@ -34,18 +34,17 @@ struct ModernBERTGraph {
         let localRotation: (cosines: OnnxGraph.Value, sines: OnnxGraph.Value)
     }
 
-    /// The model's bytes, and how many classes its head has (0 without a head).
     static func build(
         _ configuration: EncoderConfiguration,
         _ modern: ModernBERTConfiguration,
         _ weights: ModelWeights,
         _ quantization: Quantization?
-    ) throws(EngineError) -> (model: [UInt8], classes: Int) {
+    ) throws(EngineError) -> BuiltModel {
         let capacity = quantization == nil ? weights.size : weights.size / 3
         let empty = OnnxGraph(quantization: quantization, capacity: capacity)
         var graph = ModernBERTGraph(configuration, modern, weights, empty)
         let classes = try graph.addAll()
-        return (graph.graph.model(), classes)
+        return BuiltModel(bytes: graph.graph.model(), classes: classes)
     }
 
     private mutating func addAll() throws(EngineError) -> Int {

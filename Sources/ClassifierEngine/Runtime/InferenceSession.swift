@@ -61,7 +61,7 @@ package final class InferenceSession: @unchecked Sendable {
             throw EngineError(.malformed, file, "an empty model")
         }
         try self.init(file: file, runtime: runtime) { session in
-            var native = onnx_session_options(options)
+            var native = onnx_session_options(options, optimization: builtOptimization)
             return onnx_session_open(runtime.handle, start, model.count, &native, &session)
         }
     }
@@ -73,7 +73,7 @@ package final class InferenceSession: @unchecked Sendable {
         options: Options = Options()
     ) throws(EngineError) {
         try self.init(file: file, runtime: runtime) { session in
-            var native = onnx_session_options(options)
+            var native = onnx_session_options(options, optimization: fileOptimization)
             return onnx_session_open_file(runtime.handle, file, &native, &session)
         }
     }
@@ -201,6 +201,11 @@ package struct InferenceOutput {
     package let shape: [Int]
 }
 
+/// GraphOptimizationLevel ORT_ENABLE_ALL: exporters write plain operators, which the library then joins.
+private let fileOptimization: Int32 = 99
+/// ORT_ENABLE_BASIC: our graphs say which operators to join, by measurement; they are the same in every release.
+private let builtOptimization: Int32 = 1
+
 extension UnsafeMutableRawBufferPointer {
     /// Writes the values in the given type from the start on, and returns how many bytes that took.
     fileprivate func store<Element: FixedWidthInteger>(_ values: [Int32], as type: Element.Type) -> Int {
@@ -212,12 +217,12 @@ extension UnsafeMutableRawBufferPointer {
 }
 
 extension onnx_session_options {
-    fileprivate init(_ options: InferenceSession.Options) {
+    fileprivate init(_ options: InferenceSession.Options, optimization: Int32) {
         self.init(
             intra_op_threads: Int32(clamping: max(options.threads, 1)),
             keeps_memory: options.keepsMemory,
             packs_weights: options.packsWeights,
-            optimization: 99
+            optimization: optimization
         )
     }
 }

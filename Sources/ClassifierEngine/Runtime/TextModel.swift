@@ -62,7 +62,19 @@ package struct TextModel: Sendable {
         if let path = Self.modelFile(folder, settings, canBuild: Self.canBuild(folder, file)) {
             session = try InferenceSession(file: path, runtime: runtime, options: settings.session)
         } else {
-            (session, classes) = try Self.build(folder, file, profile, runtime, settings)
+            let built = try Self.build(folder, file, profile, settings)
+            classes = built.classes
+            let opened: Result<InferenceSession, EngineError> = built.bytes.withUnsafeBytes { bytes in
+                Result { () throws(EngineError) in
+                    try InferenceSession(
+                        model: bytes,
+                        file: folder + "/model.safetensors",
+                        runtime: runtime,
+                        options: settings.session
+                    )
+                }
+            }
+            session = try opened.get()
         }
         labels =
             switch profile.task {
@@ -99,13 +111,19 @@ package struct TextModel: Sendable {
         isReadable(folder + "/model.safetensors") && (try? EncoderConfiguration.readFamily(file)) != nil
     }
 
+    /// The ONNX model of a folder's weights, with the adapter merged in and quantized if so asked.
+    package static func build(folder: String, settings: Settings) throws(EngineError) -> BuiltModel {
+        let file = try JSONFile(path: folder + "/config.json")
+        let adapted = try settings.adapter.map { folder throws(EngineError) in try LoRAAdapter.task(folder: folder) }
+        return try build(folder, file, try ModelProfile(file, task: adapted ?? nil), settings)
+    }
+
     private static func build(
         _ folder: String,
         _ file: JSONFile,
         _ profile: ModelProfile,
-        _ runtime: OnnxRuntime,
         _ settings: Settings
-    ) throws(EngineError) -> (InferenceSession, classes: Int) {
+    ) throws(EngineError) -> BuiltModel {
         let configuration = try EncoderConfiguration(file, profile)
         let family = configuration.family
         let path = folder + "/model.safetensors"
@@ -129,15 +147,10 @@ package struct TextModel: Sendable {
             }
         try weights.checkAdapterIsMerged()
         // Protocol Buffers' own limit, and so ONNX's for a model in one piece.
-        guard built.model.count < 1 << 31 else {
+        guard built.bytes.count < 1 << 31 else {
             throw EngineError(.unsupported, path, "its weights take more than the 2 GiB that an ONNX model can hold")
         }
-        let session: Result<InferenceSession, EngineError> = built.model.withUnsafeBytes { bytes in
-            Result { () throws(EngineError) in
-                try InferenceSession(model: bytes, file: path, runtime: runtime, options: settings.session)
-            }
-        }
-        return (try session.get(), built.classes)
+        return built
     }
 
     // MARK: Asking
@@ -244,6 +257,13 @@ package struct TextModel: Sendable {
     private func wrongTask(_ call: String) -> EngineError {
         EngineError(.input, folder, "the model is made for \(profile.task.rawValue), not to \(call)")
     }
+}
+
+/// An ONNX model in memory.
+package struct BuiltModel: Sendable {
+    package let bytes: [UInt8]
+    /// Of its head; 0 without one.
+    package let classes: Int
 }
 
 extension LoRAAdapter {
