@@ -171,6 +171,10 @@ static char *make_options(const onnx_runtime *runtime, const onnx_session_option
     // Keys: onnxruntime_session_options_config_keys.h. Threads that wait in a loop would take the cores of the event loops.
     if (failure == NULL) failure = set_entry(runtime, *options, "session.intra_op.allow_spinning", "0");
     if (failure == NULL) failure = set_entry(runtime, *options, "session.inter_op.allow_spinning", "0");
+    // It joins an addition and a normalisation into SkipLayerNormalization, which on CPUs takes several times as long as
+    // the two (measured with 1.32). Releases that do not know the key ignore it.
+    if (failure == NULL)
+        failure = set_entry(runtime, *options, "optimization.disable_specified_optimizers", "SkipLayerNormFusion");
     if (failure == NULL && !wanted->packs_weights)
         failure = set_entry(runtime, *options, "session.disable_prepacking", "1");
     if (failure == NULL && !wanted->keeps_memory)

@@ -1,4 +1,5 @@
 import ClassifierEngine
+import Foundation
 import Testing
 
 @Suite(.enabled(if: Library.path != nil, Library.why))
@@ -38,5 +39,189 @@ struct EncoderTests {
         for (index, answer) in together.enumerated() {
             #expect(distance(answer, try fixture.answer(index)) < 1e-4, "sequence \(index)")
         }
+    }
+}
+
+@Suite(.enabled(if: Library.path != nil, Library.why))
+struct TextModelTests {
+    @Test("Sentence vectors are pooled and normalised as the folder says")
+    func pools() throws {
+        let fixture = try Fixture("bert-base")
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        #expect(model.pooling == SentencePooling(pooling: .mean, isNormalized: true))
+        let vectors = try model.embed(fixture.inputs)
+        for (index, vector) in vectors.enumerated() {
+            let tokens = try fixture.answer(index)
+            #expect(distance(vector, mean(tokens, width: 32, normalized: true)) < 1e-5)
+        }
+    }
+
+    @Test("A setting chooses other pooling than the folder's")
+    func poolingIsASetting() throws {
+        let fixture = try Fixture("bert-base")
+        let settings = TextModel.Settings(pooling: SentencePooling(pooling: .cls, isNormalized: false))
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load(), settings: settings)
+        let vectors = try model.embed(fixture.inputs)
+        for (index, vector) in vectors.enumerated() {
+            #expect(distance(vector, Array(try fixture.answer(index).prefix(32))) < 1e-5)
+        }
+    }
+
+    @Test("Vectors can be cut to their first numbers, and have length 1 after that")
+    func cutsVectors() throws {
+        let fixture = try Fixture("xlm-roberta-base")
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        let whole = try model.embed(fixture.inputs)
+        let cut = try model.embed(fixture.inputs, dimensions: 8)
+        for (whole, cut) in zip(whole, cut) {
+            let head = Array(whole.prefix(8))
+            let length = head.map { $0 * $0 }.reduce(0, +).squareRoot()
+            #expect(distance(cut, head.map { $0 / length }) < 1e-5)
+        }
+        #expect(throws: EngineError.self) { try model.embed(fixture.inputs, dimensions: 33) }
+    }
+
+    @Test("Classes have the folder's names and probabilities that add up to 1")
+    func classifies() throws {
+        let fixture = try Fixture("bert-sequence")
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        for (index, answer) in try model.classify(fixture.inputs).enumerated() {
+            let logits = try fixture.answer(index).map(Double.init)
+            let sum = logits.map(exp).reduce(0, +)
+            #expect(answer.labels == ["law", "medicine", "other"])
+            #expect(distance(answer.probabilities, logits.map { Float(exp($0) / sum) }) < 1e-5)
+            #expect(logits[answer.best] == logits.max())
+        }
+    }
+
+    @Test("Classes that do not exclude each other have a probability each")
+    func classifiesWithSeveralLabels() throws {
+        let fixture = try Fixture("modernbert-cls")
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        #expect(model.profile.isMultiLabel)
+        for (index, answer) in try model.classify(fixture.inputs).enumerated() {
+            let expected = try fixture.answer(index).map { Float(1 / (1 + exp(-Double($0)))) }
+            #expect(distance(answer.probabilities, expected) < 1e-4)
+        }
+    }
+
+    @Test("Every token has its own classes, and padding has none", arguments: ["bert-token", "modernbert-token"])
+    func tags(name: String) throws {
+        let fixture = try Fixture(name)
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        for (index, answer) in try model.tag(fixture.inputs).enumerated() {
+            let logits = try fixture.answer(index)
+            #expect(answer.count == fixture.inputs[index].ids.count)
+            for token in 0..<answer.count {
+                let row = logits[token * model.labels.count..<(token + 1) * model.labels.count]
+                #expect(abs(answer[token].reduce(0, +) - 1) < 1e-5)
+                #expect(row.max() == row[row.startIndex + answer.best(token)])
+            }
+        }
+    }
+
+    @Test("An adapter changes a base model into what PEFT makes of it", arguments: ["bert-lora", "bert-rslora"])
+    func mergesAdapters(name: String) throws {
+        let base = try Fixture("bert-base")
+        let fixture = try Fixture(name)
+        let settings = TextModel.Settings(adapter: fixture.folder)
+        let model = try TextModel(folder: base.folder, runtime: Library.load(), settings: settings)
+        #expect(model.profile.task == .sequenceClassification)
+        #expect(model.labels == ["LABEL_0", "LABEL_1"])
+        for (index, input) in fixture.inputs.enumerated() {
+            let logits = try model.run([input]) { _, output in Array(output.values) }
+            #expect(distance(logits, try fixture.answer(index)) < 1e-4)
+        }
+    }
+
+    /// The bounds are a little above what these models show. Their weights are random and wide: sharper attention and more
+    /// error than in a trained model, of which `PublishedModelTests` tells.
+    @Test(
+        "In 8 bits an answer differs by less than the stated share of the answers' range",
+        arguments: [("bert-base", Float(0.12)), ("bert-sequence", 0.12), ("roberta-sequence", 0.12), ("modernbert-sequence", 0.12)]
+    )
+    func quantizes(name: String, bound: Float) throws {
+        let fixture = try Fixture(name)
+        let settings = TextModel.Settings(precision: .int8)
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load(), settings: settings)
+        for (index, input) in fixture.inputs.enumerated() {
+            let expected = try fixture.answer(index)
+            let answer = try model.run([input]) { _, output in Array(output.values) }
+            let range = expected.map(\.magnitude).max() ?? 1
+            let share = distance(answer, expected) / range
+            print(name, index, share, cosine(answer, expected))
+            #expect(share < bound, "sequence \(index)")
+            #expect(share > 0, "8 bits were asked for")
+        }
+    }
+
+    @Test("An ONNX file in the folder runs, and the precision decides whether it goes before the weights")
+    func prefersFiles() throws {
+        let fixture = try Fixture("bert-base")
+        // The file in onnx/ has another model's weights, so that answers tell which one ran.
+        let other = try Fixture("xlm-roberta-base")
+        let model = try TextModel.build(folder: other.folder, settings: TextModel.Settings())
+        let folder = try fixture.changed("config.json") { _ in }
+        try FileManager.default.createDirectory(atPath: folder + "/onnx", withIntermediateDirectories: true)
+        try Data(model.bytes).write(to: URL(filePath: folder + "/onnx/model.onnx"))
+        let runtime = try Library.load()
+        let exact = try TextModel(folder: folder, runtime: runtime)
+        #expect(exact.session.file == folder + "/onnx/model.onnx")
+        let quantized = try TextModel(folder: folder, runtime: runtime, settings: .init(precision: .int8))
+        #expect(quantized.session.file == folder + "/model.safetensors")
+        try FileManager.default.moveItem(atPath: folder + "/onnx/model.onnx", toPath: folder + "/onnx/model_quantized.onnx")
+        let file = try TextModel(folder: folder, runtime: runtime, settings: .init(precision: .int8))
+        #expect(file.session.file == folder + "/onnx/model_quantized.onnx")
+        let input = TokenSequence(ids: other.inputs[1].ids)
+        let answer = try file.run([input]) { _, output in Array(output.values) }
+        // The folder's config.json numbers positions as BERT does, the file's model was made for RoBERTa's: only the shape
+        // is the same.
+        #expect(answer.count == (try other.answer(1)).count)
+    }
+
+    @Test("A session is run by several threads at once")
+    func runsConcurrently() async throws {
+        let fixture = try Fixture("bert-sequence")
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        let expected = try fixture.inputs.indices.map { try fixture.answer($0) }
+        try await withThrowingTaskGroup(of: Float.self) { group in
+            for round in 0..<64 {
+                group.addTask {
+                    let index = round % fixture.inputs.count
+                    let logits = try model.run([fixture.inputs[index]]) { _, output in Array(output.values) }
+                    return distance(logits, expected[index])
+                }
+            }
+            for try await difference in group { #expect(difference < 1e-4) }
+        }
+    }
+
+    @Test("Tokens that a model cannot take are refused by name")
+    func refusesInput() throws {
+        let fixture = try Fixture("bert-sequence")
+        let model = try TextModel(folder: fixture.folder, runtime: Library.load())
+        func message(_ sequences: [TokenSequence]) -> String {
+            do throws(EngineError) {
+                _ = try model.classify(sequences)
+                return "no error"
+            } catch {
+                return error.message
+            }
+        }
+        #expect(message([TokenSequence(ids: [1, 96])]) == "token 96 is not among the model's 96")
+        #expect(message([TokenSequence(ids: [1, -1])]) == "token -1 is not among the model's 96")
+        #expect(message([TokenSequence(ids: [1], types: [2])]) == "type 2; the model tells 2 apart")
+        #expect(message([TokenSequence(ids: .init(repeating: 1, count: 49))]) == "49 tokens; the model takes at most 48")
+        #expect(message([]) == "a batch without tokens")
+        #expect(message([TokenSequence(ids: [1]), TokenSequence(ids: [])]) == "a batch without tokens")
+        #expect(throws: EngineError.self) { try model.embed(fixture.inputs) }
+        #expect(throws: EngineError.self) { try model.tag(fixture.inputs) }
+    }
+
+    private func mean(_ tokens: [Float], width: Int, normalized: Bool) -> [Float] {
+        var sum = [Float](repeating: 0, count: width)
+        for (index, value) in tokens.enumerated() { sum[index % width] += value }
+        let length = sum.map { $0 * $0 }.reduce(0, +).squareRoot()
+        return sum.map { normalized ? $0 / length : $0 * Float(width) / Float(tokens.count) }
     }
 }

@@ -1,0 +1,214 @@
+import ClassifierEngine
+import Foundation
+import Testing
+
+/// Folders that cannot be run: what the operator reads.
+@Suite struct BrokenModelTests {
+    private func failure(_ folder: String, adapter: String? = nil) -> EngineError {
+        do throws(EngineError) {
+            _ = try TextModel.build(folder: folder, settings: TextModel.Settings(adapter: adapter))
+            return EngineError(.input, folder, "no error")
+        } catch {
+            return error
+        }
+    }
+
+    private func replace(_ old: String, _ new: String) -> (inout Data) throws -> Void {
+        { bytes in
+            let text = String(decoding: bytes, as: UTF8.self)
+            try #require(text.contains(old))
+            bytes = Data(text.replacing(old, with: new).utf8)
+        }
+    }
+
+    @Test(
+        "A configuration that the engine cannot follow is told by file, key and what is supported",
+        arguments: [
+            (
+                "bert-base", #""model_type": "bert""#, #""model_type": "deberta-v2""#,
+                "\"model_type\" is \"deberta-v2\"; supported: bert, roberta, xlm-roberta, modernbert, or any model with an "
+                    + "ONNX file in its folder onnx/"
+            ),
+            (
+                "bert-base", "BertModel", "BertForQuestionAnswering",
+                "\"architectures\" is \"BertForQuestionAnswering\"; supported: …Model, …ForSequenceClassification, "
+                    + "…ForTokenClassification"
+            ),
+            (
+                "bert-base", #""hidden_act": "gelu""#, #""hidden_act": "mish""#,
+                "\"hidden_act\" is \"mish\"; supported: gelu, gelu_new, relu, silu, tanh"
+            ),
+            (
+                "bert-base", #""num_attention_heads": 4"#, #""num_attention_heads": 5"#,
+                "hidden_size 32 is no multiple of num_attention_heads 5"
+            ),
+            ("bert-base", #""hidden_size": 32"#, #""hidden_size": "32""#, "\"hidden_size\" must be an integer"),
+            ("bert-base", #""hidden_size": 32"#, #""hidden_size": 0"#, "\"hidden_size\" must be from 1 to 2^30"),
+            ("bert-base", #""hidden_size": 32,"#, "", "\"hidden_size\" is missing"),
+            ("bert-base", "{", "[", "not JSON"),
+            (
+                "bert-token", #""2": "I-NAME""#, #""7": "I-NAME""#,
+                "\"id2label\" must be numbered 0, 1, 2, …"
+            ),
+            (
+                "modernbert-cls", #""classifier_pooling": "cls""#, #""classifier_pooling": "max""#,
+                "\"classifier_pooling\" is \"max\"; supported: cls, mean"
+            ),
+            (
+                "modernbert-cls", "\"sliding_attention\"\n", "\"other\"\n",
+                "\"layer_types\" must be 2 times full_attention or sliding_attention"
+            ),
+        ]
+    )
+    func configurations(name: String, old: String, new: String, message: String) throws {
+        let folder = try Fixture(name).changed("config.json", replace(old, new))
+        let error = failure(folder)
+        #expect(error.file == folder + "/config.json")
+        #expect(error.message.hasPrefix(message), "\(error)")
+    }
+
+    @Test(
+        "Weights that do not fit the configuration are told by tensor",
+        arguments: [
+            (
+                "bert-base", #""vocab_size": 96"#, #""vocab_size": 97"#,
+                "tensor \"embeddings.word_embeddings.weight\" is [96, 32], but config.json asks for [97, 32]"
+            ),
+            (
+                "bert-base", #""num_hidden_layers": 2"#, #""num_hidden_layers": 3"#,
+                "tensor \"encoder.layer.2.attention.self.query.weight\" is missing"
+            ),
+            ("bert-base", "BertModel", "BertForTokenClassification", "tensor \"classifier.weight\" is missing"),
+            (
+                "modernbert-token", #""intermediate_size": 48"#, #""intermediate_size": 40"#,
+                "tensor \"model.layers.0.mlp.Wi.weight\" is [96, 32], but config.json asks for [80, 32]"
+            ),
+            (
+                "roberta-sequence", #""model_type": "roberta""#, #""model_type": "modernbert""#,
+                "it has no tensor \"embeddings.tok_embeddings.weight\"; tried before it: \"model.\", \"\""
+            ),
+        ]
+    )
+    func weights(name: String, old: String, new: String, message: String) throws {
+        let folder = try Fixture(name).changed("config.json", replace(old, new))
+        let error = failure(folder)
+        #expect(error.file == folder + "/model.safetensors")
+        #expect(error.message.contains(message.replacing("tensor \"classifier", with: "classifier")), "\(error)")
+    }
+
+    @Test("Labels that are more than the classifier's classes are a contradiction")
+    func labels() throws {
+        let folder = try Fixture("bert-token").changed(
+            "config.json",
+            replace(#""4": "I-CITY""#, #""4": "I-CITY", "5": "B-DATE""#)
+        )
+        #expect(failure(folder).message.contains("has 5 rows, but \(folder)/config.json names 6 labels in id2label"))
+    }
+
+    @Test("A damaged file of weights is told, not run")
+    func damaged() throws {
+        let folder = try Fixture("bert-base").changed("model.safetensors") { $0 = $0.dropLast(100) }
+        let error = failure(folder)
+        #expect(error.reason == .malformed)
+        #expect(error.message.hasPrefix("cut short"))
+    }
+
+    @Test("A folder without weights says what it looked for")
+    func empty() throws {
+        let folder = try Fixture("bert-base").changed("config.json") { _ in }
+        try FileManager.default.removeItem(atPath: folder + "/model.safetensors")
+        #expect(failure(folder).message == "neither model.safetensors nor onnx/model*.onnx can be read")
+    }
+
+    @Test(
+        "An adapter that cannot be merged is told by key",
+        arguments: [
+            (#""peft_type": "LORA""#, #""peft_type": "IA3""#, "\"peft_type\" is IA3; what can be merged: LORA"),
+            (#""use_dora": false"#, #""use_dora": true"#, "\"use_dora\" is true; what can be merged: false"),
+            (#""bias": "none""#, #""bias": "all""#, "\"bias\" is all; what can be merged: none"),
+            (
+                #""alpha_pattern": {}"#, #""alpha_pattern": {"query": 3}"#,
+                "\"alpha_pattern\" is an object with members; what can be merged: an empty one"
+            ),
+            (
+                #""task_type": "SEQ_CLS""#, #""task_type": "CAUSAL_LM""#,
+                "\"task_type\" is \"CAUSAL_LM\"; supported: SEQ_CLS, TOKEN_CLS, FEATURE_EXTRACTION"
+            ),
+        ]
+    )
+    func adapters(old: String, new: String, message: String) throws {
+        let adapter = try Fixture("bert-lora").changed("adapter_config.json", replace(old, new))
+        let error = failure(try Fixture("bert-base").folder, adapter: adapter)
+        #expect(error.file == adapter + "/adapter_config.json")
+        #expect(error.message == message)
+    }
+
+    @Test("An adapter for another model is an error and not silence")
+    func foreignAdapter() throws {
+        let adapter = try Fixture("bert-lora").folder
+        let base = try Fixture("bert-base").changed("config.json", replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"))
+        let error = failure(base, adapter: adapter)
+        #expect(error.file == adapter + "/adapter_model.safetensors")
+        #expect(error.message.hasPrefix("it adapts \"encoder.layer.1.attention.self.query.weight\", which the model in"))
+    }
+}
+
+@Suite struct BrokenLibraryTests {
+    @Test("What is not the library says so, and where it was looked for")
+    func notALibrary() throws {
+        let garbage = try temporaryFile(Data("#!/bin/sh\n".utf8))
+        for path in [garbage, "/nonexistent/libonnxruntime.so"] {
+            do throws(EngineError) {
+                _ = try OnnxRuntime(path: path)
+                Issue.record("no error")
+            } catch {
+                #expect(error.reason == .library)
+                #expect(error.file == path)
+                #expect(error.message.contains(path), "\(error)")
+            }
+        }
+    }
+
+    @Test("A library that is another one is told apart")
+    func anotherLibrary() {
+        let expected = EngineError(.library, "libc.so.6", "it is a library, but not ONNX Runtime: it has no OrtGetApiBase")
+        #expect(throws: expected) { try OnnxRuntime(path: "libc.so.6") }
+    }
+
+    @Test("The library tells its version", .enabled(if: Library.path != nil, Library.why))
+    func version() throws {
+        let parts = try Library.load().version.split(separator: ".").compactMap { Int($0) }
+        #expect(parts.count == 3)
+        #expect(parts[0] == 1 && parts[1] >= 17)
+    }
+
+    @Test("Bytes that are no model are refused with the file's name", .enabled(if: Library.path != nil, Library.why))
+    func garbageModel() throws {
+        let fixture = try Fixture("bert-base")
+        let folder = try fixture.changed("config.json") { _ in }
+        try FileManager.default.createDirectory(atPath: folder + "/onnx", withIntermediateDirectories: true)
+        let runtime = try Library.load()
+        for bytes in [Data("no model".utf8), Data(), Data((0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 37) })] {
+            try bytes.write(to: URL(filePath: folder + "/onnx/model.onnx"))
+            do throws(EngineError) {
+                _ = try TextModel(folder: folder, runtime: runtime)
+                Issue.record("no error")
+            } catch {
+                #expect(error.reason == .malformed)
+                #expect(error.file == folder + "/onnx/model.onnx")
+                print(error)
+            }
+        }
+    }
+
+    @Test("A model cut short at any of many places is refused", .enabled(if: Library.path != nil, Library.why))
+    func cutModel() throws {
+        let runtime = try Library.load()
+        let model = try TextModel.build(folder: Fixture("bert-token").folder, settings: TextModel.Settings())
+        for length in stride(from: 0, to: model.bytes.count - 1, by: 1021) {
+            model.bytes.prefix(length).withUnsafeBytes { bytes in
+                #expect(throws: EngineError.self) { try InferenceSession(model: bytes, file: "cut", runtime: runtime) }
+            }
+        }
+    }
+}

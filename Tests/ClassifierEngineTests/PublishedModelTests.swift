@@ -1,0 +1,54 @@
+import ClassifierEngine
+import Testing
+
+/// Published models against what their own implementations answered for the same tokens.
+@Suite(.enabled(if: Library.path != nil, Library.why), .enabled(if: Models.folder != nil, Models.why))
+struct PublishedModelTests {
+    @Test("MiniLM's sentence vectors are those of sentence-transformers")
+    func miniLM() throws {
+        let fixture = try Fixture("published-minilm")
+        let model = try TextModel(folder: Models.path("all-MiniLM-L6-v2"), runtime: Library.load())
+        for (index, vector) in try model.embed(fixture.inputs).enumerated() {
+            #expect(cosine(vector, try fixture.answer(index)) >= 0.9999)
+            #expect(distance(vector, try fixture.answer(index)) < 1e-4)
+        }
+    }
+
+    @Test("MiniLM's sentence vectors in 8 bits point the same way, by a cosine of at least 0.98")
+    func miniLMInt8() throws {
+        let fixture = try Fixture("published-minilm")
+        let settings = TextModel.Settings(precision: .int8)
+        let model = try TextModel(folder: Models.path("all-MiniLM-L6-v2"), runtime: Library.load(), settings: settings)
+        for (index, vector) in try model.embed(fixture.inputs).enumerated() {
+            let likeness = cosine(vector, try fixture.answer(index))
+            print("MiniLM int8", index, likeness)
+            #expect(likeness >= 0.98)
+        }
+    }
+
+    @Test("Rampart's 4-bit ONNX file answers as in its own runtime")
+    func rampart() throws {
+        let fixture = try Fixture("published-rampart")
+        let model = try TextModel(folder: Models.path("rampart"), runtime: Library.load())
+        #expect(model.session.file.hasSuffix("onnx/model_q4.onnx"))
+        #expect(model.labels.count == 35)
+        for (index, input) in fixture.inputs.enumerated() {
+            let logits = try model.run([input]) { _, output in Array(output.values) }
+            // Weights of 4 bits are multiplied in blocks whose order of additions depends on the processor.
+            #expect(distance(logits, try fixture.answer(index)) < 0.01)
+        }
+        let tags = try model.tag([fixture.inputs[2]])[0]
+        let found = Set((0..<tags.count).map { model.labels[tags.best($0)] })
+        #expect(found.isSuperset(of: ["B-GIVEN_NAME", "B-SURNAME", "B-PHONE", "B-EMAIL"]))
+    }
+
+    @Test("potion's static vectors are those of model2vec")
+    func potion() throws {
+        let fixture = try Fixture("published-potion")
+        let model = try StaticEmbedding(folder: Models.path("potion-base-8M"))
+        for (index, input) in fixture.inputs.enumerated() {
+            let vector = try model.embed(input.ids, unknown: 1)
+            #expect(distance(vector, try fixture.answer(index)) < 1e-5)
+        }
+    }
+}
