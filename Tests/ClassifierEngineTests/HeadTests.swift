@@ -34,9 +34,9 @@ import Testing
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try Data(#"{"model_type": "model2vec"}"#.utf8).write(to: folder.appendingPathComponent("config.json"))
         var file = TensorFile()
-        file.add("embeddings", [2, 2], [1, 2, 10, 20])
-        file.add("mapping", [3], [Int64(1), 0, 1])
-        file.add("weights", [3], [1, 0.5, 2])
+        file.add("embeddings", [2, 2], floats: [1, 2, 10, 20])
+        file.add("mapping", [3], integers: [1, 0, 1])
+        file.add("weights", [3], floats: [1, 0.5, 2])
         try file.write(to: folder.path + "/model.safetensors")
         let model = try StaticEmbedding(folder: folder.path)
         #expect(model.vocabulary == 3)
@@ -54,8 +54,9 @@ import Testing
         let weights = (0..<classes * inputs).map { _ in Float.random(in: -1...1, using: &random) }
         let bias = (0..<classes).map { _ in Float.random(in: -1...1, using: &random) }
         let vector = (0..<inputs).map { _ in Float.random(in: -1...1, using: &random) }
-        let expected = (0..<classes).map { row in
-            zip(weights[row * inputs..<(row + 1) * inputs], vector).map { Double($0) * Double($1) }.reduce(Double(bias[row]), +)
+        var expected = bias.map { Double($0) }
+        for index in weights.indices {
+            expected[index / inputs] += Double(weights[index]) * Double(vector[index % inputs])
         }
         let head = LinearHead(weights: weights, bias: bias, inputs: inputs)
         #expect(distance(head.logits(vector), expected.map { Float($0) }) < 1e-4)
@@ -71,13 +72,13 @@ import Testing
     @Test("A head is read from a file, which must have both of its tensors in matching sizes")
     func reads() throws {
         var file = TensorFile()
-        file.add("weight", [2, 3], [1, 0, 0, 0, 1, 0])
-        file.add("bias", [2], [10, 20])
+        file.add("weight", [2, 3], floats: [1, 0, 0, 0, 1, 0])
+        file.add("bias", [2], floats: [10, 20])
         let path = try file.write()
         #expect(try LinearHead(path: path).logits([1, 2, 3]) == [11, 22])
         var short = TensorFile()
-        short.add("weight", [2, 3], [1, 0, 0, 0, 1, 0])
-        short.add("bias", [1], [10])
+        short.add("weight", [2, 3], floats: [1, 0, 0, 0, 1, 0])
+        short.add("bias", [1], floats: [10])
         let wrong = try short.write()
         #expect(
             throws: EngineError(

@@ -38,8 +38,8 @@ import Testing
     @Test("A scalar has one number and a tensor may be empty")
     func readsEdges() throws {
         var file = TensorFile()
-        file.add("scalar", [], [3.5])
-        file.add("empty", [0, 4], [Float]())
+        file.add("scalar", [], floats: [3.5])
+        file.add("empty", [0, 4], floats: [])
         let tensors = try SafeTensors(path: try file.write())
         #expect(try tensors.floats(try #require(tensors["scalar"])) == [3.5])
         #expect(try tensors.floats(try #require(tensors["empty"])) == [])
@@ -48,8 +48,8 @@ import Testing
     @Test("A file that is cut short anywhere is refused")
     func refusesTruncation() throws {
         var file = TensorFile()
-        file.add("a", [2], [1, 2])
-        file.add("b", [1], [3])
+        file.add("a", [2], floats: [1, 2])
+        file.add("b", [1], floats: [3])
         let bytes = file.bytes
         for length in 1..<bytes.count {
             #expect(try failure(bytes.prefix(length)) != "no error", "\(length) bytes")
@@ -101,7 +101,7 @@ import Testing
     @Test("Integers are not taken for weights")
     func refusesTypes() throws {
         var file = TensorFile()
-        file.add("steps", [1], [Int64(4)])
+        file.add("steps", [1], integers: [4])
         let path = try file.write()
         let tensors = try SafeTensors(path: path)
         let tensor = try #require(tensors["steps"])

@@ -5,11 +5,11 @@ struct TensorFile {
     var header = ""
     var data = Data()
 
-    mutating func add(_ name: String, _ shape: [Int], _ values: [Float]) {
+    mutating func add(_ name: String, _ shape: [Int], floats values: [Float]) {
         add(name, "F32", shape, values.withUnsafeBytes { Data($0) })
     }
 
-    mutating func add(_ name: String, _ shape: [Int], _ values: [Int64]) {
+    mutating func add(_ name: String, _ shape: [Int], integers values: [Int64]) {
         add(name, "I64", shape, values.withUnsafeBytes { Data($0) })
     }
 

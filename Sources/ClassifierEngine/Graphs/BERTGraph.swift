@@ -39,10 +39,10 @@ struct BERTGraph {
             let first = graph.node("Squeeze", x, graph.constant([Int64(1)], [1]))
             switch configuration.family {
             case .roberta, .xlmRoberta:
-                let dense = graph.activation(.tanh, try addLinear(first, "classifier.dense"))
+                let dense = graph.activation(.tanh, try addLinear(first, "classifier.dense", isExact: true))
                 return try addClassifier(dense, "classifier.out_proj")
             case .bert, .modernBERT:
-                let pooled = graph.activation(.tanh, try addLinear(first, "pooler.dense"))
+                let pooled = graph.activation(.tanh, try addLinear(first, "pooler.dense", isExact: true))
                 return try addClassifier(pooled, "classifier")
             }
         }
@@ -60,7 +60,11 @@ struct BERTGraph {
             for index in places.indices { places[index] += types[index % hidden] }
         } else {
             let kinds = graph.input("token_type_ids", .int32)
-            sum = graph.node("Add", sum, graph.node("Gather", graph.constant(types, [configuration.types, hidden]), kinds))
+            sum = graph.node(
+                "Add",
+                sum,
+                graph.node("Gather", graph.constant(types, [configuration.types, hidden]), kinds)
+            )
         }
         let table = graph.constant(places, [configuration.positionRows, hidden])
         sum = graph.node("Add", sum, graph.node("Gather", table, positions))
@@ -87,7 +91,14 @@ struct BERTGraph {
             matrix += try weights.matrix("\(name).attention.self.\(part).weight", hidden, hidden)
             bias += try weights.vector("\(name).attention.self.\(part).bias", hidden)
         }
-        var attended = graph.attention(input, matrix, bias: bias, mask: mask, hidden: hidden, heads: configuration.heads)
+        var attended = graph.attention(
+            input,
+            matrix,
+            bias: bias,
+            mask: mask,
+            hidden: hidden,
+            heads: configuration.heads
+        )
         var residual = input
         if keepsFirst {
             attended = graph.firstToken(attended)
@@ -111,7 +122,8 @@ struct BERTGraph {
         _ x: OnnxGraph.Value,
         _ name: String,
         inputs: Int? = nil,
-        outputs: Int? = nil
+        outputs: Int? = nil,
+        isExact: Bool = false
     ) throws(EngineError) -> OnnxGraph.Value {
         let inputs = inputs ?? configuration.hidden
         let outputs = outputs ?? configuration.hidden
@@ -120,7 +132,8 @@ struct BERTGraph {
             try weights.matrix("\(name).weight", outputs, inputs),
             bias: try weights.vector("\(name).bias", outputs),
             inputs: inputs,
-            outputs: outputs
+            outputs: outputs,
+            isExact: isExact
         )
     }
 
@@ -139,7 +152,7 @@ struct BERTGraph {
 
     private mutating func addClassifier(_ x: OnnxGraph.Value, _ name: String) throws(EngineError) -> Int {
         let classes = try configuration.classes(weights, "\(name).weight")
-        graph.output(try addLinear(x, name, outputs: classes), as: "logits")
+        graph.output(try addLinear(x, name, outputs: classes, isExact: true), as: "logits")
         return classes
     }
 }

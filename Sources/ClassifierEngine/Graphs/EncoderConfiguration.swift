@@ -169,7 +169,11 @@ struct ModernBERTConfiguration: Hashable, Sendable {
             throw EngineError(.unsupported, file.path, "\"rope_type\" of \(kind) is \"\(type)\"; supported: default")
         }
         if file["rope_scaling"] != nil {
-            throw EngineError(.unsupported, file.path, "\"rope_scaling\" is set; only plain rotary positions are supported")
+            throw EngineError(
+                .unsupported,
+                file.path,
+                "\"rope_scaling\" is set; only plain rotary positions are supported"
+            )
         }
         let theta: Double
         if let value = file["rope_parameters", kind, "rope_theta"] {

@@ -170,10 +170,11 @@ struct ModernBERTGraph {
     }
 
     private mutating func addHead(_ x: OnnxGraph.Value) throws(EngineError) -> Int {
-        let dense = try addLinear(x, "head.dense", hasBias: modern.hasClassifierBias)
+        let dense = try addLinear(x, "head.dense", hasBias: modern.hasClassifierBias, isExact: true)
         let normalized = try addNormalization(graph.activation(modern.classifierActivation, dense), "head.norm")
         let classes = try configuration.classes(weights, "classifier.weight")
-        graph.output(try addLinear(normalized, "classifier", hasBias: true, outputs: classes), as: "logits")
+        let logits = try addLinear(normalized, "classifier", hasBias: true, outputs: classes, isExact: true)
+        graph.output(logits, as: "logits")
         return classes
     }
 
@@ -182,7 +183,8 @@ struct ModernBERTGraph {
         _ name: String,
         hasBias: Bool,
         inputs: Int? = nil,
-        outputs: Int? = nil
+        outputs: Int? = nil,
+        isExact: Bool = false
     ) throws(EngineError) -> OnnxGraph.Value {
         let inputs = inputs ?? configuration.hidden
         let outputs = outputs ?? configuration.hidden
@@ -191,11 +193,13 @@ struct ModernBERTGraph {
             try weights.matrix("\(name).weight", outputs, inputs),
             bias: hasBias ? try weights.vector("\(name).bias", outputs) : nil,
             inputs: inputs,
-            outputs: outputs
+            outputs: outputs,
+            isExact: isExact
         )
     }
 
-    private mutating func addNormalization(_ x: OnnxGraph.Value, _ name: String) throws(EngineError) -> OnnxGraph.Value {
+    private mutating func addNormalization(_ x: OnnxGraph.Value, _ name: String) throws(EngineError) -> OnnxGraph.Value
+    {
         graph.normalization(
             x,
             try weights.vector("\(name).weight", configuration.hidden),

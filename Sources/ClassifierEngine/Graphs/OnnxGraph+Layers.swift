@@ -3,8 +3,17 @@ extension OnnxGraph {
     /// x · Wᵀ + b, with W as checkpoints keep it: [outputs, inputs].
     ///
     /// MatMul and not Gemm, which takes no batches; its weights are packed for the processor when the model is loaded.
-    mutating func linear(_ x: Value, _ weight: [Float], bias: [Float]?, inputs: Int, outputs: Int) -> Value {
-        guard let quantization else {
+    ///
+    /// - Parameter isExact: not to be quantized: a head's layers, which cost next to nothing and decide everything.
+    mutating func linear(
+        _ x: Value,
+        _ weight: [Float],
+        bias: [Float]?,
+        inputs: Int,
+        outputs: Int,
+        isExact: Bool = false
+    ) -> Value {
+        guard let quantization, !isExact else {
             let product = node("MatMul", x, constant(transposed(weight, outputs, inputs), [inputs, outputs]))
             guard let bias else { return product }
             return node("Add", product, constant(bias, [outputs]))

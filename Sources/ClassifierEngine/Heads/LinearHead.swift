@@ -7,7 +7,10 @@ package struct LinearHead: Sendable {
     private let bias: [Float]
 
     package init(weights: [Float], bias: [Float], inputs: Int) {
-        precondition(inputs > 0 && !bias.isEmpty && weights.count == bias.count * inputs, "a matrix of [classes, inputs]")
+        precondition(
+            inputs > 0 && !bias.isEmpty && weights.count == bias.count * inputs,
+            "a matrix of [classes, inputs]"
+        )
         self.weights = weights
         self.bias = bias
         self.inputs = inputs

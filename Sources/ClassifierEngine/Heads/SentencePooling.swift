@@ -48,7 +48,9 @@ package struct SentencePooling: Hashable, Sendable {
         if let mode = file["pooling_mode"]?.string {
             modes = [mode]
         } else {
-            for mode in ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
+            for mode in [
+                "cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken",
+            ]
             where try file.bool("pooling_mode_\(mode)", default: false) {
                 modes.append(mode)
             }

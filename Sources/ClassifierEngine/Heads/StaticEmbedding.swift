@@ -22,7 +22,11 @@ package struct StaticEmbedding: Sendable {
         let settings = try JSONFile(path: folder + "/config.json")
         let kind = try settings.string("model_type", default: "model2vec")
         guard kind == "model2vec" else {
-            throw EngineError(.unsupported, settings.path, "\"model_type\" is \"\(kind)\"; static embeddings are model2vec's")
+            throw EngineError(
+                .unsupported,
+                settings.path,
+                "\"model_type\" is \"\(kind)\"; static embeddings are model2vec's"
+            )
         }
         isNormalized = try settings.bool("normalize", default: false)
         let file = try SafeTensors(path: folder + "/model.safetensors")
@@ -36,7 +40,11 @@ package struct StaticEmbedding: Sendable {
         vocabulary = rows.isEmpty ? table.shape[0] : rows.count
         if let weights = file["weights"] {
             guard weights.shape == [vocabulary] else {
-                throw EngineError(.contradiction, file.path, "tensor \"weights\" is \(weights.shape), not [\(vocabulary)]")
+                throw EngineError(
+                    .contradiction,
+                    file.path,
+                    "tensor \"weights\" is \(weights.shape), not [\(vocabulary)]"
+                )
             }
             factors = try file.floats(weights)
         } else {

@@ -19,7 +19,9 @@ enum Vectors {
         var odd = Lane.zero
         var offset = 0
         while offset + 2 * width <= a.count {
-            even += a.loadUnaligned(fromByteOffset: offset, as: Lane.self) * b.loadUnaligned(fromByteOffset: offset, as: Lane.self)
+            even +=
+                a.loadUnaligned(fromByteOffset: offset, as: Lane.self)
+                * b.loadUnaligned(fromByteOffset: offset, as: Lane.self)
             odd +=
                 a.loadUnaligned(fromByteOffset: offset + width, as: Lane.self)
                 * b.loadUnaligned(fromByteOffset: offset + width, as: Lane.self)
@@ -34,7 +36,11 @@ enum Vectors {
     }
 
     /// target += factor · source.
-    static func add(_ source: UnsafeBufferPointer<Float>, times factor: Float, to target: UnsafeMutableBufferPointer<Float>) {
+    static func add(
+        _ source: UnsafeBufferPointer<Float>,
+        times factor: Float,
+        to target: UnsafeMutableBufferPointer<Float>
+    ) {
         precondition(source.count == target.count, "vectors of one length")
         let raw = UnsafeRawBufferPointer(source)
         let out = UnsafeMutableRawBufferPointer(target)

@@ -122,7 +122,9 @@ package final class InferenceSession: @unchecked Sendable {
 
     /// The names that exporters give, best first: a head's answer, then hidden states; else the model's first output.
     private static func chooseOutput(_ session: OpaquePointer, _ file: String) throws(EngineError) -> String {
-        let names = (0..<onnx_session_output_count(session)).map { String(cString: onnx_session_output_name(session, $0)) }
+        let names = (0..<onnx_session_output_count(session)).map {
+            String(cString: onnx_session_output_name(session, $0))
+        }
         let preferred = ["logits", "sentence_embedding", "last_hidden_state", "token_embeddings"]
         guard let name = preferred.first(where: names.contains) ?? names.first else {
             throw EngineError(.unsupported, file, "the model has no output")

@@ -64,7 +64,11 @@ struct LoRAAdapter {
             } else if name.hasSuffix(".lora_B.weight") {
                 upper[name.dropLast(".lora_B.weight".count) + ".weight"] = tensor
             } else if name.contains(".lora_") {
-                throw EngineError(.unsupported, weights.path, "tensor \"\(full)\": only lora_A and lora_B can be merged")
+                throw EngineError(
+                    .unsupported,
+                    weights.path,
+                    "tensor \"\(full)\": only lora_A and lora_B can be merged"
+                )
             } else {
                 replacements[String(name)] = tensor
             }

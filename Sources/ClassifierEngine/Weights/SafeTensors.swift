@@ -20,7 +20,8 @@ package struct SafeTensors: Sendable {
     private static let largestHeader = 100_000_000
     /// Bytes per element of the types that the format knows.
     private static let widths = [
-        "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4, "U32": 4,
+        "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4,
+        "U32": 4,
         "F32": 4, "F64": 8, "I64": 8, "U64": 8,
     ]
 
@@ -109,8 +110,9 @@ package struct SafeTensors: Sendable {
         _ file: MappedFile
     ) throws(EngineError) {
         var end = start
-        for tensor in tensors.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) })
-        {
+        for tensor in tensors.sorted(by: {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }) {
             guard tensor.range.lowerBound == end else {
                 let what = tensor.range.lowerBound < end ? "overlaps the tensor before it" : "leaves a gap before it"
                 throw EngineError(.malformed, file.path, "tensor \"\(tensor.name)\" \(what)")
