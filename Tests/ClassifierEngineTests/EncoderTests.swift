@@ -137,7 +137,7 @@ struct TextModelTests {
     /// These models' random weights are wide: attention is sharp, and errors are larger than in trained models, of which
     /// `PublishedModelTests` tells.
     @Test(
-        "In 8 bits the error is less than a tenth of the answers, by the mean of squares",
+        "In 8 bits the error is less than 15 % of the answers, by the mean of squares",
         arguments: [
             "bert-base", "bert-sequence", "bert-token", "roberta-sequence", "modernbert-sequence", "modernbert-token",
         ]
@@ -156,7 +156,7 @@ struct TextModelTests {
             }
         }
         let share = (error / energy).squareRoot()
-        #expect(share < 0.1)
+        #expect(share < 0.15)
         #expect(share > 1e-4, "8 bits were asked for")
     }
 
