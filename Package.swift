@@ -66,10 +66,12 @@ let package = Package(
         .target(name: "CLanguageModel"),
         library("LanguageDetection", ["CLanguageModel"]),
         library("Tokenizers", ["OpenAIWire", nioCore]),
+        .target(name: "COnnxRuntime"),
         library("EnvoyAPI", [protobuf]),
         library("OTLPAPI", [protobuf]),
         library("Credentials", [crypto, nioHTTP1]),
         // Deep parts
+        library("ClassifierEngine", ["COnnxRuntime", "OpenAIWire", nioCore]),
         library("Transport", [nioCore, nioPosix, nioSSL]),
         library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
         library(
@@ -172,6 +174,7 @@ let package = Package(
         tests("TextMatching", ["TestRandom"], resources: [.copy("Fixtures")]),
         tests("LanguageDetection"),
         tests("Tokenizers", ["OpenAIWire", "TestRandom", nioCore], resources: [.copy("Fixtures")]),
+        tests("ClassifierEngine", ["OpenAIWire", "TestRandom", nioCore], resources: [.copy("Fixtures")]),
         tests(
             "SemanticRouter",
             ["ConfigKit", "Instruments", "OpenAIWire", "TestRandom", nioCore, nioHTTP1],
