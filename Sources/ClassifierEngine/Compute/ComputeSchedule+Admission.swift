@@ -65,7 +65,7 @@ extension ComputeSchedule {
         let mustEnd = arrival.due - min(reserve, arrival.due)
         if arrival.now + arrival.cost <= mustEnd {
             var simulations = 0
-            let room = room(for: arrival)
+            let room = room(for: arrival, mustEnd: mustEnd)
             if let place = bestBatch(for: arrival, mustEnd: mustEnd, room: room, &simulations) { return place }
             let byDeadline = plan.firstIndex { $0.due > arrival.due } ?? plan.count
             if fits(at: byDeadline, arrival, mustEnd: mustEnd, room: room, &simulations) {
@@ -87,10 +87,11 @@ extension ComputeSchedule {
 
     /// How long a batch that the call begins, or whose first deadline it becomes, must be able to run.
     ///
-    /// With a load u of the calls alone, threads keep up if runs that cost `base` by themselves last base / (1 - u). Half
-    /// of the call's time is the most that is useful: as long as one batch runs, the next one's calls wait. A model asked
-    /// for less than its share of the threads is judged by its own load: small batches of it are not what costs the time.
-    private func room(for arrival: Arrival) -> UInt64 {
+    /// With a load u of the calls alone, threads keep up if runs that cost `base` by themselves last base / (1 - u). The
+    /// most that can be had of a call's time D: a batch is filled while another runs, in 1 / u of that one's time if more
+    /// calls come than can be taken, so that D = T + T / u. A model asked for less than its share of the threads is judged
+    /// by its own load: small batches of it are not what costs the time.
+    private func room(for arrival: Arrival, mustEnd: UInt64) -> UInt64 {
         var total = 0.0
         var active = 0.0
         for model in models where Self.isActive(model, at: arrival.now) {
@@ -99,12 +100,12 @@ extension ComputeSchedule {
         }
         let own = models[arrival.model].demand.load(at: arrival.now) * active
         let load = min(total, own) / Double(running.count)
-        let half = (arrival.due - min(arrival.due, arrival.now)) / 2
+        let time = Double(mustEnd - min(mustEnd, arrival.now))
         let limits = models[arrival.model].limits
         let count = min(limits.calls, limits.paddedTokens / arrival.length)
         let full = models[arrival.model].estimate.nanoseconds(count: count, longest: arrival.length)
-        guard load < 1 else { return min(half, full) }
-        return min(half, full, UInt64(Double(arrival.base) / (1 - load)))
+        let most = min(Double(full), time * max(load, 1) / (1 + max(load, 1)))
+        return UInt64(load < 1 ? min(most, Double(arrival.base) / (1 - load)) : most)
     }
 
     private func bestBatch(
