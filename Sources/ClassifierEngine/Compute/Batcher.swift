@@ -37,7 +37,7 @@ package struct Batcher<Model: BatchModel>: Sendable {
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let handle = submit(input, by: deadline) { continuation.resume(returning: $0) }
-                cancellation.isAbout(handle)
+                cancellation.isAbout(handle.cancel)
             }
         } onCancel: {
             cancellation.cancel()
@@ -128,27 +128,27 @@ final class ModelCall<Model: BatchModel>: PendingCall {
 final class CallCancellation: Sendable {
     private enum State {
         case unknown
-        case call(ComputeCall)
+        case call(@Sendable () -> Void)
         case cancelled
     }
 
     private let state = Mutex(State.unknown)
 
-    func isAbout(_ call: ComputeCall) {
+    func isAbout(_ cancelCall: @escaping @Sendable () -> Void) {
         let isCancelled = state.withLock { state in
             if case .cancelled = state { return true }
-            state = .call(call)
+            state = .call(cancelCall)
             return false
         }
-        if isCancelled { call.cancel() }
+        if isCancelled { cancelCall() }
     }
 
     func cancel() {
-        let call = state.withLock { state -> ComputeCall? in
+        let cancelCall = state.withLock { state -> (@Sendable () -> Void)? in
             defer { state = .cancelled }
-            guard case .call(let call) = state else { return nil }
-            return call
+            guard case .call(let cancelCall) = state else { return nil }
+            return cancelCall
         }
-        call?.cancel()
+        cancelCall?()
     }
 }
