@@ -115,6 +115,7 @@ extension ComputeSchedule {
         _ simulations: inout Int
     ) -> Place? {
         var best: (place: Place, growth: UInt64)?
+        let alone = models[arrival.model].estimate.smoothNanoseconds(count: 1, longest: arrival.length)
         for index in plan.indices where plan[index].model == arrival.model && !plan[index].isTrial {
             let count = plan[index].calls.count + 1
             let longest = max(plan[index].longest, arrival.length)
@@ -127,13 +128,15 @@ extension ComputeSchedule {
                 models[arrival.model].estimate.nanoseconds(count: count, longest: longest),
                 plan[index].cost
             )
-            let growth = cost - plan[index].cost
-            // A run of its own would be cheaper.
-            guard growth <= arrival.cost, growth < best?.growth ?? .max else { continue }
+            // A run of its own may be cheaper.
+            let estimate = models[arrival.model].estimate
+            let before = estimate.smoothNanoseconds(count: count - 1, longest: plan[index].longest)
+            let growth = estimate.smoothNanoseconds(count: count, longest: longest) - before
+            guard growth <= alone, growth < best?.growth ?? .max else { continue }
             let due = min(plan[index].due, arrival.due)
             let length = arrival.due < plan[index].due ? max(cost, room) : cost
             guard forecast.starts[index] + length <= min(due, mustEnd) else { continue }
-            if growth > forecast.slack[index + 1] {
+            if cost - plan[index].cost > forecast.slack[index + 1] {
                 guard simulations < Self.simulationLimit else { continue }
                 simulations += 1
                 guard holds(index: index, isNew: false, cost: cost, due: due) else { continue }

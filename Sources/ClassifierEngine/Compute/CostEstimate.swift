@@ -38,14 +38,16 @@ package struct CostLine: Hashable, Sendable {
 /// A line gives the shape; a factor for each kind of batch (its size and padded tokens, in powers of two) follows what is
 /// measured. Kinds not seen yet take the factor of all runs together.
 package struct CostEstimate: Sendable {
-    /// The ratio of measured to predicted time, a little above its middle: an answer that comes late is worth nothing.
+    /// The ratio of measured to predicted time, well above its middle: an answer that comes late is worth nothing.
     private struct Factor {
         var value = 1.0
         var runs = 0
+        /// How many runs of all kinds there had been at the last one.
+        var last = 0
 
         /// Follows a run that took `ratio` times what the line says.
         ///
-        /// The weights make it an expectile at 0.2 / (0.2 + 0.05) = 0.8 of ordinary scatter. A run that was held up
+        /// The weights make it an expectile at 0.2 / (0.2 + 0.02) = 0.91 of ordinary scatter. A run that was held up
         /// (a page fault, another process) counts as at most 25 % too slow, so that it moves the factor by 5 %.
         /// Nothing makes a run faster than it is: one that took less than half shows that the factor is wrong.
         mutating func follow(_ ratio: Double) {
@@ -53,7 +55,7 @@ package struct CostEstimate: Sendable {
             if ratio > value {
                 value += 0.2 * min(ratio - value, 0.25 * value)
             } else {
-                value += (ratio < value / 2 ? 0.5 : 0.05) * (ratio - value)
+                value += (ratio < value / 2 ? 0.5 : 0.02) * (ratio - value)
             }
         }
     }
@@ -65,6 +67,9 @@ package struct CostEstimate: Sendable {
     private static let sizeKinds = 8
     /// Runs of a kind before its own factor is trusted.
     private static let enough = 4
+    /// Runs of other kinds after which a factor is forgotten: one that has become too high keeps its kind from being run,
+    /// and so from being corrected.
+    private static let stale = 256
 
     package init(_ line: CostLine) {
         self.line = line
@@ -74,10 +79,19 @@ package struct CostEstimate: Sendable {
     /// Nanoseconds of a run of `count` inputs padded to `longest` tokens.
     package func nanoseconds(count: Int, longest: Int) -> UInt64 {
         let kind = kinds[Self.kind(count: count, longest: longest)]
-        let factor = kind.runs >= Self.enough ? kind.value : overall.value
-        let seconds = line.seconds(paddedTokens: count * longest) * factor
+        let isKnown = kind.runs >= Self.enough && overall.runs - kind.last <= Self.stale
+        return nanoseconds(count * longest, isKnown ? kind.value : overall.value)
+    }
+
+    /// The same by the line and all runs together: without the steps between kinds, which would make the next call of a
+    /// batch look dear.
+    package func smoothNanoseconds(count: Int, longest: Int) -> UInt64 {
+        nanoseconds(count * longest, overall.value)
+    }
+
+    private func nanoseconds(_ paddedTokens: Int, _ factor: Double) -> UInt64 {
         // An hour is as good as never.
-        return UInt64(min(seconds, 3_600) * 1e9)
+        UInt64(min(line.seconds(paddedTokens: paddedTokens) * factor, 3_600) * 1e9)
     }
 
     /// Nanoseconds of a run that do not depend on what is in it.
@@ -87,9 +101,10 @@ package struct CostEstimate: Sendable {
     package mutating func observe(count: Int, longest: Int, nanoseconds: UInt64) {
         let ratio = Double(nanoseconds) * 1e-9 / line.seconds(paddedTokens: count * longest)
         let index = Self.kind(count: count, longest: longest)
-        if kinds[index].runs == 0 { kinds[index].value = overall.value }
+        if kinds[index].runs == 0 || overall.runs - kinds[index].last > Self.stale { kinds[index] = overall }
         kinds[index].follow(ratio)
         overall.follow(ratio)
+        kinds[index].last = overall.runs
     }
 
     private static func kind(count: Int, longest: Int) -> Int {

@@ -16,12 +16,24 @@ struct BurningModel: BatchModel {
     /// Rounds of work, to be set by `calibrated`.
     var baseRounds = 1_000
     var roundsPerToken = 20
+    /// Nanoseconds of processor time that runs have taken.
+    let processorTime = Tally()
+    let batches = Tally()
 
     /// The lengths of the inputs.
     func run(_ batch: [Text]) throws -> [Int] {
+        let start = Self.threadTime
         let longest = batch.map(\.length).max() ?? 0
         Self.burn(baseRounds + roundsPerToken * longest * batch.count)
+        processorTime.add(Self.threadTime - start)
+        batches.add(1)
         return batch.map(\.length)
+    }
+
+    private static var threadTime: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
     }
 
     /// A model that takes `base` seconds and `perToken` for each padded token on this machine.

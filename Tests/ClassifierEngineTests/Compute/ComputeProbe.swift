@@ -30,6 +30,7 @@ struct ComputeProbe {
     func probe(_ load: Load) throws {
         let model = BurningModel.calibrated(base: 0.0004, perToken: 0.000_008)
         let peak = try Self.peak(of: model, load.lengths)
+        let peakPerSecond = peak * 2 / (Double(model.processorTime.value) * 1e-9)
         let rate = load.rate > 0 ? load.rate : Int(2 * peak)
         let samples = [1, 4, 16].map { [Text](repeating: Text(length: load.lengths.upperBound / 2), count: $0) }
         let cost = try model.measureCost(of: samples)
@@ -39,10 +40,20 @@ struct ComputeProbe {
         let batcher = Batcher(model, cost: cost, on: pool, metrics: metrics())
         // The first half second teaches the costs.
         _ = Self.offer(rate, load.lengths, to: batcher, for: .milliseconds(500))
+        let (before, batches) = (model.processorTime.value, model.batches.value)
         let result = Self.offer(rate, load.lengths, to: batcher, for: .seconds(Self.seconds))
         pool.stop()
         print("\n\(load.lengths) tokens, \(rate) calls/s offered; peak of full batches \(Int(peak)) calls/s")
-        print(result.description(peak: peak, seconds: Double(Self.seconds)))
+        let processorSeconds = Double(model.processorTime.value - before) * 1e-9
+        print(
+            result.description(
+                peak: peak,
+                seconds: Double(Self.seconds),
+                peakPerSecond: peakPerSecond,
+                processorSeconds: processorSeconds,
+                batches: model.batches.value - batches
+            )
+        )
     }
 
     /// Calls a second when every thread runs one full batch after the other, sorted by length.
@@ -132,7 +143,16 @@ struct Outcomes {
     /// How late the offering thread itself was at worst: what other processes did to the measurement.
     let latestStart: Duration
 
-    func description(peak: Double, seconds: Double) -> String {
+    /// - Parameters:
+    ///   - peakPerSecond: calls for a second of processor time, in full batches.
+    ///   - processorSeconds: the time that the model had.
+    func description(
+        peak: Double,
+        seconds: Double,
+        peakPerSecond: Double,
+        processorSeconds: Double,
+        batches: Int
+    ) -> String {
         let answered = calls.filter { $0.error == nil }
         let refused = calls.filter { $0.error == .overBudget || $0.error == .overloaded }
         let late = calls.count - answered.count - refused.count
@@ -140,6 +160,9 @@ struct Outcomes {
         func share(_ count: Int) -> String { Self.rounded(100 * Double(count) / Double(max(calls.count, 1))) }
         return """
               answered \(Int(rate)) calls/s, \(Self.rounded(100 * rate / peak)) % of the peak
+              \(Self.rounded(100 * Double(answered.count) / (processorSeconds * peakPerSecond))) % of the peak for the \
+            \(Self.rounded(processorSeconds)) s of processor time that the model had, \
+            \(Self.rounded(Double(answered.count) / Double(max(batches, 1)))) calls a batch
               answered \(share(answered.count)) %, refused \(share(refused.count)) %, late \(share(late)) %
               ms until an answer:   \(Self.times(answered))
               ms until a refusal:   \(Self.times(refused))
