@@ -71,7 +71,10 @@ let package = Package(
         library("OTLPAPI", [protobuf]),
         library("Credentials", [crypto, nioHTTP1]),
         // Deep parts
-        library("ClassifierEngine", ["COnnxRuntime", "OpenAIWire", nioCore]),
+        library(
+            "ClassifierEngine",
+            ["COnnxRuntime", "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Tokenizers", nioCore]
+        ),
         library("Transport", [nioCore, nioPosix, nioSSL]),
         library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
         library(
@@ -174,7 +177,14 @@ let package = Package(
         tests("TextMatching", ["TestRandom"], resources: [.copy("Fixtures")]),
         tests("LanguageDetection"),
         tests("Tokenizers", ["OpenAIWire", "TestRandom", nioCore], resources: [.copy("Fixtures")]),
-        tests("ClassifierEngine", ["OpenAIWire", "TestRandom", nioCore], resources: [.copy("Fixtures")]),
+        tests(
+            "ClassifierEngine",
+            [
+                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Tokenizers", "TestSupport", "TestRandom",
+                nioCore,
+            ],
+            resources: [.copy("Fixtures")]
+        ),
         tests(
             "SemanticRouter",
             ["ConfigKit", "Instruments", "OpenAIWire", "TestRandom", nioCore, nioHTTP1],
