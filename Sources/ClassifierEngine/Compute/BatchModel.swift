@@ -55,6 +55,8 @@ package enum ComputeError: Error, Hashable, Sendable {
     case shutdown
     /// It is longer than any batch may be.
     case tooLong
+    /// The model does not know too much of the text to judge it.
+    case unknownText
     /// The model failed, with the error's description. It would fail again.
     case failed(String)
 
@@ -67,12 +69,13 @@ package enum ComputeError: Error, Hashable, Sendable {
         case .cancelled: "cancelled"
         case .shutdown: "shutdown"
         case .tooLong: "too_long"
+        case .unknownText: "unknown_text"
         case .failed: "failed"
         }
     }
 
     /// All labels.
     static let reasons = [
-        "over_budget", "overloaded", "deadline", "cancelled", "shutdown", "too_long", "failed",
+        "over_budget", "overloaded", "deadline", "cancelled", "shutdown", "too_long", "unknown_text", "failed",
     ]
 }

@@ -1,0 +1,99 @@
+import Synchronization
+package import Tokenizers
+
+/// A model with its tokenizer, from one folder: texts in, answers out, many texts in one run.
+package final class EncoderModel: BatchModel {
+    package struct Settings: Hashable, Sendable {
+        package var model = TextModel.Settings()
+        /// 512: what BERT's kin are trained for. Longer texts are cut there.
+        package var maxTokens = 512
+        /// Of embeddings; nil: all of the model's.
+        package var dimensions: Int?
+        /// 32 texts and 8,192 tokens: more gain nothing on a CPU, and hold up who waits.
+        package var batchTexts = 32
+        package var batchTokens = 8_192
+
+        package init() {}
+    }
+
+    package let tokenizer: Tokenizer
+    package let model: TextModel
+    package let limits: BatchLimits
+    /// How long a text may be, special tokens included.
+    package let maxTokens: Int
+    private let dimensions: Int?
+    /// Unlike any other model's of the process.
+    private let number: UInt64
+
+    private static let numbers = Atomic<UInt64>(0)
+
+    /// 32 bytes: far more than tokens of any language take on average. What lies behind so many for each token is not
+    /// looked at, so that a text of megabytes costs no more than the model's own limit.
+    static let bytesPerToken = 32
+
+    /// Loads a folder: `tokenizer.json`, `config.json`, and weights as `TextModel` finds them.
+    package init(folder: String, runtime: OnnxRuntime, settings: Settings = Settings()) throws(EngineError) {
+        do {
+            tokenizer = try Tokenizer(path: folder + "/tokenizer.json")
+        } catch {
+            throw EngineError(.malformed, error.file, error.problem)
+        }
+        model = try TextModel(folder: folder, runtime: runtime, settings: settings.model)
+        guard tokenizer.vocabularySize <= model.profile.vocabulary else {
+            throw EngineError(
+                .contradiction,
+                folder + "/tokenizer.json",
+                "it has \(tokenizer.vocabularySize) tokens, the model \(model.profile.vocabulary): it is another model's"
+            )
+        }
+        if let dimensions = settings.dimensions, !(1...model.profile.hidden).contains(dimensions) {
+            throw EngineError(
+                .input,
+                folder,
+                "\(dimensions) dimensions were asked for; the model has \(model.profile.hidden)"
+            )
+        }
+        dimensions = settings.dimensions
+        maxTokens = max(8, min(settings.maxTokens, model.profile.longestSequence))
+        limits = BatchLimits(
+            calls: max(1, settings.batchTexts),
+            paddedTokens: max(maxTokens, settings.batchTokens)
+        )
+        number = Self.numbers.add(1, ordering: .relaxed).newValue
+    }
+
+    /// Bytes of a text that are looked at.
+    var longestText: Int { maxTokens * Self.bytesPerToken }
+
+    /// The text's tokens, cut to what the model takes.
+    package func encode(_ text: String) -> EncodedText {
+        let text = Self.cut(text, to: longestText)
+        return EncodedText(text, tokenizer.encode(text, maxTokens: maxTokens), encoder: number)
+    }
+
+    /// The share of the text's tokens that the model does not know, 0 to 1.
+    package func unknownShare(of text: EncodedText) -> Double { tokenizer.unknownShare(of: text.encoding) }
+
+    package func run(_ batch: [EncodedText]) throws -> [TextAnswer] {
+        let texts = batch.map { $0.encoder == number ? $0 : encode($0.text) }
+        let sequences = texts.map(\.sequence)
+        switch model.profile.task {
+        case .embedding:
+            return try model.embed(sequences, dimensions: dimensions).map { .vector($0) }
+        case .sequenceClassification:
+            return try model.classify(sequences).map { .classes($0) }
+        case .tokenClassification:
+            return try zip(model.tag(sequences), texts).map { tags, text in
+                .spans(tags.spans(offsets: text.encoding.offsets, isSpecial: text.encoding.isSpecial))
+            }
+        }
+    }
+
+    /// The first bytes, up to the end of a scalar.
+    static func cut(_ text: String, to bytes: Int) -> String {
+        guard text.utf8.count > bytes else { return text }
+        var end = text.utf8.index(text.utf8.startIndex, offsetBy: bytes)
+        while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+        return String(text.unicodeScalars[..<end])
+    }
+}

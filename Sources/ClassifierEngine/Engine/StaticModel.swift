@@ -1,0 +1,49 @@
+import Tokenizers
+
+/// Static embeddings with their tokenizer, from one folder: the tier that needs no library and no thread of its own.
+package struct StaticModel: Sendable {
+    package let name: String
+    package let folder: String
+    package let secondsToLoad: Double
+    private let tokenizer: Tokenizer
+    private let embedding: StaticEmbedding
+    private let maxTokens: Int
+
+    /// - Parameter maxTokens: of a text; what is longer is cut. 4,096 take about two milliseconds.
+    package init(_ name: String, folder: String, maxTokens: Int = 4_096) throws(EngineError) {
+        let start = ContinuousClock().now
+        self.name = name
+        self.folder = folder
+        self.maxTokens = maxTokens
+        do {
+            tokenizer = try Tokenizer(path: folder + "/tokenizer.json")
+        } catch {
+            throw EngineError(.malformed, error.file, error.problem)
+        }
+        embedding = try StaticEmbedding(folder: folder)
+        guard tokenizer.vocabularySize <= embedding.vocabulary else {
+            throw EngineError(
+                .contradiction,
+                folder + "/tokenizer.json",
+                "it has \(tokenizer.vocabularySize) tokens, the model \(embedding.vocabulary): it is another model's"
+            )
+        }
+        secondsToLoad = (ContinuousClock().now - start) / .seconds(1)
+    }
+
+    package var dimensions: Int { embedding.dimensions }
+
+    /// The text's vector, on the calling thread.
+    ///
+    /// - Throws: `unknownText` where more of the text is unknown than a model may judge.
+    package func embed(_ text: String, dimensions: Int? = nil) throws(ComputeError) -> [Float] {
+        let text = EncoderModel.cut(text, to: maxTokens * EncoderModel.bytesPerToken)
+        let encoding = tokenizer.encode(text, maxTokens: maxTokens, addsSpecialTokens: false)
+        guard tokenizer.unknownShare(of: encoding) <= LoadedModel.mostUnknown else { throw .unknownText }
+        do {
+            return try embedding.embed(encoding.ids, unknown: tokenizer.unknownID, dimensions: dimensions)
+        } catch {
+            throw .failed("\(error)")
+        }
+    }
+}
