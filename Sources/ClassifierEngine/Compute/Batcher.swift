@@ -48,7 +48,7 @@ package struct Batcher<Model: BatchModel>: Sendable {
     /// Asks without a task: for event loops.
     ///
     /// - Parameter completion: is called once: at once, on this thread, when the call is refused; else on a thread of the
-    ///   pool. It must not block: other calls wait for that thread.
+    ///   pool, or one that submits or cancels calls. It must not block: other calls wait for that thread.
     /// - Returns: what cancels the call; may be dropped.
     @discardableResult
     package func submit(

@@ -5,7 +5,7 @@ import Synchronization
 /// The threads that run models, apart from the event loops and Swift's own threads, and the one queue before them.
 ///
 /// `ComputeSchedule` decides what runs; a pool does it. It also ends calls at their deadlines, from one thread for all of
-/// them. Make one for a process, and a `Batcher` on it for each model.
+/// them, or from whichever comes by when that one is late. Make one for a process, and a `Batcher` on it for each model.
 ///
 /// - Complexity: an arrival takes one lock for some microseconds and wakes a thread if one is idle.
 package final class ComputePool: Sendable {
@@ -185,11 +185,13 @@ final class PoolCore: Sendable {
             do throws(ComputeError) {
                 let id = try state.schedule.arrived(length: length, for: model, deadline: deadline, at: now, &actions)
                 Self.hold(call, id, since: now, &state)
+                Self.helpTimer(at: now, &state, &actions)
                 let aftermath = Self.carryOut(actions, at: now, &state)
                 state.models[model.index].metrics.depth.set(state.schedule.waiting(for: model))
                 return (.success(id), aftermath)
             } catch {
-                return (.failure(error), Aftermath())
+                Self.helpTimer(at: now, &state, &actions)
+                return (.failure(error), Self.carryOut(actions, at: now, &state))
             }
         }
         finish(aftermath)
@@ -296,6 +298,7 @@ final class PoolCore: Sendable {
                     &actions
                 )
                 for position in answered { _ = Self.release(names[position], &state) }
+                Self.helpTimer(at: end, &state, &actions)
                 var aftermath = Self.carryOut(actions, at: end, &state)
                 // This thread is awake.
                 aftermath.wake.removeAll { $0 == number }
@@ -346,6 +349,16 @@ final class PoolCore: Sendable {
         let index = Int(id.index)
         while state.entries.count <= index { state.entries.append(nil) }
         state.entries[index] = Entry(call: call, arrived: now)
+    }
+
+    /// Does the timer's work when it should have woken before: threads that compute may keep it from a processor for
+    /// milliseconds.
+    private static func helpTimer(
+        at now: MonotonicTime,
+        _ state: inout State,
+        _ actions: inout ComputeSchedule.Actions
+    ) {
+        if state.nextLook <= now { state.schedule.tick(at: now, &actions) }
     }
 
     @discardableResult

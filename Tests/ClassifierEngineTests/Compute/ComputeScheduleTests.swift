@@ -261,6 +261,32 @@ private let encoderLimits = BatchLimits(calls: 32, paddedTokens: 1_024)
         #expect(simulation.broken.isEmpty)
     }
 
+    @Test("Under overload with inputs of all lengths most of a batch is no padding", arguments: [1.2, 2, 5])
+    func mixedOverload(_ load: Double) {
+        var random = SeededRandom.fromEnvironment()
+        var simulation = Self.simulation(threads: 2)
+        let seconds = 5.0
+        // With batches of one length each, and a call's share of the base in a full one.
+        let lengths = 16...128
+        let alone = lengths.map { encoder.base * Double($0) / 1_024 + encoder.perToken * Double($0) }
+        let peak = 2 / (alone.reduce(0, +) / Double(lengths.count))
+        let start = simulation.now
+        var work = 0.0
+        while simulation.now - start < UInt64(seconds * 1e9) {
+            let length = lengths.lowerBound + random.below(lengths.count)
+            simulation.arrive(model: 0, length: length, within: 10 * millisecond)
+            let gap = -logarithm(of: &random) / (peak * load)
+            simulation.advance(to: simulation.now + UInt64(gap * 1e9))
+        }
+        for call in simulation.calls.values where call.ended?.error == nil && call.ended != nil {
+            work += alone[call.length - lengths.lowerBound]
+        }
+        let share = work / (2 * seconds)
+        print("load \(load), lengths \(lengths): \(Int(share * 100)) % of the work of full batches without padding")
+        #expect(share >= 0.75)
+        #expect(simulation.broken.isEmpty)
+    }
+
     @Test("A model with few calls is served while another is asked for far too much")
     func fairness() {
         var random = SeededRandom.fromEnvironment()
