@@ -108,13 +108,14 @@ extension ComputeSchedule {
     /// With a load u of the calls alone, threads keep up if runs that cost `base` by themselves last base / (1 - u). The
     /// most that can be had of a call's time D: a batch is filled while another runs, in 1 / u of that one's time if more
     /// calls come than can be taken, so that D = T + T / u. Above 2, where little is left to be won, the time is better
-    /// used for calls of the same length to come.
+    /// used for calls of the same length to come; unless the model has had more than its share (then `mustEnd` is before
+    /// `due`), and the shorter its batches wait, the more places are left for the others.
     private func room(for arrival: Arrival, mustEnd: UInt64, load: Double) -> UInt64 {
         let time = Double(mustEnd - min(mustEnd, arrival.now))
         let limits = models[arrival.model].limits
         let count = min(limits.calls, limits.paddedTokens / arrival.length)
         let full = models[arrival.model].estimate.nanoseconds(count: count, longest: arrival.length)
-        let excess = min(max(load, 1), 2)
+        let excess = mustEnd < arrival.due ? max(load, 1) : min(max(load, 1), 2)
         let most = min(Double(full), time * excess / (1 + excess))
         return UInt64(load < 1 ? min(most, Double(arrival.base) / (1 - load)) : most)
     }
