@@ -34,7 +34,7 @@ struct ComputeThread: @unchecked Sendable {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
-        // Fails below the least size only, and that is 16 KiB on Linux; a page multiple is asked for on some systems.
+        // Fails for less than 16 KiB, and on some systems for what is no multiple of a page; 64 KiB is the largest page.
         let page = 65_536
         pthread_attr_setstacksize(&attributes, max(stackBytes + page - 1, page) / page * page)
         let start = Unmanaged.passRetained(Start(name, body))

@@ -13,7 +13,7 @@ package struct FolderState: Hashable, Sendable {
     /// Looks at a folder, links followed; nil when it is not there or holds no file.
     ///
     /// Names that begin with a dot are left out: tools copy to such names first, and a ConfigMap's data lie behind links.
-    /// - Complexity: three system calls for each file.
+    /// - Complexity: a few system calls for each file.
     package static func of(_ folder: String, depth: Int = 4) -> FolderState? {
         var files: [String: FileState.Fingerprint] = [:]
         collect(folder, prefix: "", depth: depth, &files)

@@ -309,24 +309,36 @@ private let encoderLimits = BatchLimits(calls: 32, paddedTokens: 1_024)
         #expect(simulation.broken.isEmpty)
     }
 
-    @Test("Two models that are both asked for too much share the threads")
-    func shares() {
+    @Test(
+        "Models that are together asked for too much get what they ask for, or near an equal part of the threads",
+        arguments: [[1, 5], [1, 20], [1, 1], [1, 2, 6]]
+    )
+    func shares(_ weights: [Int]) {
         var random = SeededRandom.fromEnvironment()
         var simulation = ScheduleSimulation(
             ComputeSchedule.Settings(threads: 2),
-            models: [(encoderLimits, encoder), (encoderLimits, encoder)],
+            models: weights.map { _ in (encoderLimits, encoder) },
             random: random
         )
         let peak = 2 * 16 / encoder.seconds(paddedTokens: 16 * 64)
+        let sum = weights.reduce(0, +)
         let start = simulation.now
         while simulation.now - start < 5_000_000_000 {
-            simulation.arrive(model: random.below(6) == 0 ? 1 : 0, length: 64, within: 10 * millisecond)
+            var drawn = random.below(sum)
+            let model = weights.firstIndex { weight in
+                drawn -= weight
+                return drawn < 0
+            }
+            simulation.arrive(model: model ?? 0, length: 64, within: 10 * millisecond)
             let gap = -logarithm(of: &random) / (peak * 6)
             simulation.advance(to: simulation.now + UInt64(gap * 1e9))
         }
-        let share = Double(simulation.answered(1)) / Double(simulation.answered(0) + simulation.answered(1))
-        print("share of the model asked a fifth as often: \(share)")
-        #expect(share > 0.35 && share < 0.65)
+        for (index, weight) in weights.enumerated() {
+            let got = Double(simulation.answered(index)) / 5 / peak
+            let asked = 6 * Double(weight) / Double(sum)
+            print("models asked \(weights): number \(index) got \(got) of the peak, was asked for \(asked)")
+            #expect(got >= 0.7 * min(asked, 1 / Double(weights.count)))
+        }
         #expect(simulation.broken.isEmpty)
     }
 
