@@ -14,6 +14,11 @@ package struct TokenClassification: Sendable {
     /// [tokens, classes], row-major.
     package let probabilities: [Float]
 
+    package init(labels: [String], probabilities: [Float]) {
+        self.labels = labels
+        self.probabilities = probabilities
+    }
+
     package var count: Int { probabilities.count / max(labels.count, 1) }
 
     /// A token's probabilities, by class.

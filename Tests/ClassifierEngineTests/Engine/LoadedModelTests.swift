@@ -11,7 +11,9 @@ import Testing
 struct TinyFolder {
     let path: String
 
-    private static let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "law", "says", "so", "doctor", "##s", "ask", "über"]
+    private static let words = [
+        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "law", "says", "so", "doctor", "##s", "ask", "über",
+    ]
 
     init(_ fixture: String) throws {
         path = try Fixture(fixture).changed("config.json") { _ in }
@@ -176,7 +178,7 @@ struct LoadedModelTests {
     func replacement() async throws {
         let folder = try TinyFolder("bert-sequence")
         try await withModel(folder) { model in
-            let outcomes = Outcomes()
+            let outcomes = Replacements()
             let following = Task { await model.follow(period: .milliseconds(5)) { outcomes.add($0) } }
             defer { following.cancel() }
             func labels() async throws -> [String] {
@@ -227,7 +229,10 @@ struct LoadedModelTests {
 
 @Suite("Models without a library")
 struct MissingLibraryTests {
-    @Test("Without the library encoders are told of, each in one line, and static embeddings serve", arguments: [nil, "/nowhere/libonnxruntime.so"])
+    @Test(
+        "Without the library encoders are told of, each in one line, and static embeddings serve",
+        arguments: [nil, "/nowhere/libonnxruntime.so"]
+    )
     func missing(library: String?) throws {
         var settings = ClassifierModels.Settings()
         settings.library = library
@@ -240,7 +245,7 @@ struct MissingLibraryTests {
     }
 }
 
-private final class Outcomes: Sendable {
+private final class Replacements: Sendable {
     private let kept = Mutex<[LoadedModel.Replacement]>([])
 
     func add(_ outcome: LoadedModel.Replacement) { kept.withLock { $0.append(outcome) } }

@@ -21,7 +21,10 @@ struct PublishedTextTests {
         return ClassifierModels(settings, registry: MetricRegistry()) { Issue.record("\($0): \($1)") }
     }
 
-    @Test("Sentences that mean the same are closer than others, by either tier", arguments: ["all-MiniLM-L6-v2", "potion-base-8M"])
+    @Test(
+        "Sentences that mean the same are closer than others, by either tier",
+        arguments: ["all-MiniLM-L6-v2", "potion-base-8M"]
+    )
     func similarity(name: String) async throws {
         let models = name.hasPrefix("potion") ? try models([], statics: [name]) : try models([name])
         func vector(_ text: String) async throws -> [Float] { try await models.embed(text, with: name, by: soon) }

@@ -19,7 +19,9 @@ struct TaggedSpanTests {
 
     @Test("Neighbours of a name are one part, with what lies between them")
     func neighbours() {
-        #expect(spans([("O", 0..<0), ("B-NAME", 0..<4), ("I-NAME", 5..<8), ("O", 9..<11), ("O", 0..<0)]) == ["NAME 0-8"])
+        #expect(
+            spans([("O", 0..<0), ("B-NAME", 0..<4), ("I-NAME", 5..<8), ("O", 9..<11), ("O", 0..<0)]) == ["NAME 0-8"]
+        )
         #expect(spans([("B-NAME", 0..<4), ("B-CITY", 5..<8), ("I-CITY", 9..<11)]) == ["NAME 0-4", "CITY 5-11"])
         #expect(spans([("O", 0..<4)]) == [])
         #expect(spans([]) == [])
@@ -37,9 +39,13 @@ struct TaggedSpanTests {
     func schemes() {
         let bilou = ["O", "B-X", "I-X", "L-X", "U-X"]
         #expect(
-            spans([("B-X", 0..<1), ("I-X", 2..<3), ("L-X", 4..<5), ("U-X", 6..<7)], labels: bilou) == ["X 0-5", "X 6-7"]
+            spans([("B-X", 0..<1), ("I-X", 2..<3), ("L-X", 4..<5), ("U-X", 6..<7)], labels: bilou) == [
+                "X 0-5", "X 6-7",
+            ]
         )
-        #expect(spans([("X", 0..<1), ("X", 2..<3), ("Y-Z", 4..<5)], labels: ["O", "X", "Y-Z"]) == ["X 0-3", "Y-Z 4-5"])
+        #expect(
+            spans([("X", 0..<1), ("X", 2..<3), ("Y-Z", 4..<5)], labels: ["O", "X", "Y-Z"]) == ["X 0-3", "Y-Z 4-5"]
+        )
     }
 
     @Test("A part's probability is the mean of its tokens'")
