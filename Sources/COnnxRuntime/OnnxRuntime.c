@@ -175,8 +175,6 @@ static char *make_options(const onnx_runtime *runtime, const onnx_session_option
     // the two (measured with 1.32). Releases that do not know the key ignore it.
     if (failure == NULL)
         failure = set_entry(runtime, *options, "optimization.disable_specified_optimizers", "SkipLayerNormFusion");
-    if (failure == NULL && !wanted->packs_weights)
-        failure = set_entry(runtime, *options, "session.disable_prepacking", "1");
     if (failure == NULL && !wanted->keeps_memory)
         failure = CALL(runtime, SLOT_DISABLE_CPU_MEM_ARENA, (void *), (*options));
     if (failure == NULL && !wanted->keeps_memory)

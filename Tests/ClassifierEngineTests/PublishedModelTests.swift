@@ -40,6 +40,29 @@ struct PublishedModelTests {
         #expect(found.isSuperset(of: ["B-GIVEN_NAME", "B-SURNAME", "B-PHONE", "B-EMAIL"]))
     }
 
+    @Test("Rampart's unpacked weights answer as its 4-bit file, and in 8 bits they find nearly the same")
+    func rampartWeights() throws {
+        let fixture = try Fixture("published-rampart")
+        let runtime = try Library.load()
+        let folder = try Models.path("rampart-weights")
+        let exact = try TextModel(folder: folder, runtime: runtime)
+        let quantized = try TextModel(folder: folder, runtime: runtime, settings: TextModel.Settings(precision: .int8))
+        var tokens = 0
+        var same = 0
+        for (index, input) in fixture.inputs.enumerated() {
+            let expected = try fixture.answer(index)
+            let logits = try exact.run([input]) { _, output in Array(output.values) }
+            #expect(distance(logits, expected) < 0.05)
+            let tags = try quantized.tag([input])[0]
+            tokens += tags.count
+            for token in 0..<tags.count {
+                let row = expected[token * 35..<(token + 1) * 35]
+                if row.max() == row[row.startIndex + tags.best(token)] { same += 1 }
+            }
+        }
+        #expect(Double(same) >= 0.95 * Double(tokens), "\(same) of \(tokens) tokens")
+    }
+
     @Test("potion's static vectors are those of model2vec")
     func potion() throws {
         let fixture = try Fixture("published-potion")

@@ -28,8 +28,6 @@ typedef struct {
     int32_t intra_op_threads;
     /// Whether memory that a run needed is kept for the next one.
     bool keeps_memory;
-    /// Whether matrices are laid out for the processor when the session is made: faster runs, and a copy of them.
-    bool packs_weights;
     /// ONNX Runtime's graph optimisation: 0 none, 1 basic, 2 extended, 99 all.
     int32_t optimization;
 } onnx_session_options;

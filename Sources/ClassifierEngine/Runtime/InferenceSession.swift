@@ -9,15 +9,13 @@ package final class InferenceSession: @unchecked Sendable {
         /// Threads that share one operator's work, the caller included. Parallelism comes from concurrent runs instead:
         /// they need no hand-over between threads.
         package var threads = 1
-        /// Whether memory of a run is kept for the next: faster runs, and the largest run's memory for good.
+        /// Whether memory of a run is kept for the next one. Off: with MiniLM it is no faster and costs some megabytes for
+        /// good.
         package var keepsMemory = false
-        /// Whether weights are laid out for the processor when the model loads.
-        package var packsWeights = true
 
-        package init(threads: Int = 1, keepsMemory: Bool = false, packsWeights: Bool = true) {
+        package init(threads: Int = 1, keepsMemory: Bool = false) {
             self.threads = threads
             self.keepsMemory = keepsMemory
-            self.packsWeights = packsWeights
         }
     }
 
@@ -223,7 +221,6 @@ extension onnx_session_options {
         self.init(
             intra_op_threads: Int32(clamping: max(options.threads, 1)),
             keeps_memory: options.keepsMemory,
-            packs_weights: options.packsWeights,
             optimization: optimization
         )
     }
