@@ -184,6 +184,11 @@ import Testing
         #expect(throws: expected) { try OnnxRuntime(path: "libc.so.6") }
     }
 
+    @Test("An empty path is not taken for a library")
+    func noLibrary() {
+        #expect(throws: EngineError(.library, "", "no path to libonnxruntime is given")) { try OnnxRuntime(path: "") }
+    }
+
     @Test("The library tells its version", .enabled(if: Library.path != nil, Library.why))
     func version() throws {
         let parts = try Library.load().version.split(separator: ".").compactMap { Int($0) }

@@ -38,9 +38,14 @@ struct Fixture {
     }
 }
 
+/// A variable of the environment; nil if it is empty.
+private func setting(_ name: String) -> String? {
+    ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
+}
+
 /// The inference library that tests run, if one is named.
 enum Library {
-    static let path = ProcessInfo.processInfo.environment["SEXTANT_ONNXRUNTIME"]
+    static let path = setting("SEXTANT_ONNXRUNTIME")
     static let why: Comment = "SEXTANT_ONNXRUNTIME names no libonnxruntime.so"
 
     static func load() throws -> OnnxRuntime { try OnnxRuntime(path: try #require(path)) }
@@ -48,7 +53,7 @@ enum Library {
 
 /// A folder of published models, if one is named: scripts/fetch-models fills it.
 enum Models {
-    static let folder = ProcessInfo.processInfo.environment["SEXTANT_MODELS"]
+    static let folder = setting("SEXTANT_MODELS")
     static let why: Comment = "SEXTANT_MODELS names no folder of models"
 
     static func path(_ name: String) throws -> String { try #require(folder) + "/" + name }

@@ -60,9 +60,13 @@ struct PublishedModelTests {
                 if row.max() == row[row.startIndex + tags.best(token)] { same += 1 }
             }
         }
-        #expect(Double(same) >= 0.95 * Double(tokens), "\(same) of \(tokens) tokens")
+        #expect(Double(same) >= 0.9 * Double(tokens), "\(same) of \(tokens) tokens")
     }
 
+}
+
+@Suite(.enabled(if: Models.folder != nil, Models.why))
+struct PublishedStaticModelTests {
     @Test("potion's static vectors are those of model2vec")
     func potion() throws {
         let fixture = try Fixture("published-potion")

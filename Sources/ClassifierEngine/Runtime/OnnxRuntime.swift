@@ -19,6 +19,8 @@ package final class OnnxRuntime: @unchecked Sendable {
 
     /// Loads the library; it stays in the process for good. Opening the same file again is cheap.
     package init(path: String) throws(EngineError) {
+        // To dlopen, no name is the program itself.
+        guard !path.isEmpty else { throw EngineError(.library, path, "no path to libonnxruntime is given") }
         var opened: OpaquePointer?
         try check(onnx_runtime_open(path, &opened), .library, path)
         guard let opened else { throw EngineError(.library, path, "it cannot be opened") }
