@@ -43,7 +43,11 @@ import Testing
                 "hidden_size 32 is no multiple of num_attention_heads 5"
             ),
             ("bert-base", #""hidden_size": 32"#, #""hidden_size": "32""#, "\"hidden_size\" must be an integer"),
-            ("bert-base", #""hidden_size": 32"#, #""hidden_size": 0"#, "\"hidden_size\" must be from 1 to 2^30"),
+            ("bert-base", #""hidden_size": 32"#, #""hidden_size": 0"#, "\"hidden_size\" must be from 1 to 1073741824"),
+            (
+                "modernbert-base", #""max_position_embeddings": 64"#, #""max_position_embeddings": 1000000000"#,
+                "\"max_position_embeddings\" must be from 1 to 131072"
+            ),
             ("bert-base", #""hidden_size": 32,"#, "", "\"hidden_size\" is missing"),
             ("bert-base", "{", "[", "not JSON"),
             (

@@ -51,7 +51,7 @@ package struct EncoderConfiguration: Hashable, Sendable {
     init(_ file: JSONFile, _ profile: ModelProfile) throws(EngineError) {
         self.profile = profile
         family = try Self.readFamily(file)
-        layers = try file.size("num_hidden_layers")
+        layers = try file.size("num_hidden_layers", upTo: 1 << 10)
         heads = try file.size("num_attention_heads")
         guard profile.hidden % heads == 0 else {
             throw EngineError(

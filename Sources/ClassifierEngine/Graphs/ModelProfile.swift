@@ -39,7 +39,8 @@ package struct ModelProfile: Hashable, Sendable {
         let padding = try file.int("pad_token_id", default: 0)
         guard (0..<vocabulary).contains(padding) else { throw file.wrong("pad_token_id", "from 0 to vocab_size - 1") }
         paddingID = Int32(padding)
-        let rows = try file.size("max_position_embeddings")
+        // Tables of positions are made before any weight confirms their size.
+        let rows = try file.size("max_position_embeddings", upTo: 1 << 17)
         if ["roberta", "xlm-roberta", "camembert"].contains(try file.string("model_type")) {
             guard rows > padding + 1 else { throw file.wrong("max_position_embeddings", "more than pad_token_id + 1") }
             positions = .afterPadding(Int32(padding))

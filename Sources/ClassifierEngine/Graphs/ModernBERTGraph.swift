@@ -52,6 +52,8 @@ struct ModernBERTGraph {
         let ids = graph.input("input_ids", .int32)
         let mask = graph.input("attention_mask", .int32)
         let positions = graph.input("position_ids", .int64)
+        let words = try weights.matrix(configuration.family.embeddings, configuration.vocabulary, hidden)
+        var x = graph.embedding(ids, words, rows: configuration.vocabulary, columns: hidden)
         let surroundings = Surroundings(
             mask: mask,
             positions: positions,
@@ -59,8 +61,6 @@ struct ModernBERTGraph {
             globalRotation: addRotation(modern.globalTheta),
             localRotation: addRotation(modern.localTheta)
         )
-        let words = try weights.matrix(configuration.family.embeddings, configuration.vocabulary, hidden)
-        var x = graph.embedding(ids, words, rows: configuration.vocabulary, columns: hidden)
         x = try addNormalization(x, "embeddings.norm")
         for layer in 0..<configuration.layers { x = try addLayer(x, layer, surroundings) }
         x = try addNormalization(x, "final_norm")

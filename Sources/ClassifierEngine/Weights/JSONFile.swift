@@ -43,10 +43,12 @@ struct JSONFile {
     }
 
     /// A number from 1 up.
-    func size(_ key: String, default fallback: Int? = nil) throws(EngineError) -> Int {
+    ///
+    /// - Parameter largest: by default more than any model has that fits into ONNX's 2 GiB, and little enough that products
+    ///   of two do not overflow.
+    func size(_ key: String, default fallback: Int? = nil, upTo largest: Int = 1 << 30) throws(EngineError) -> Int {
         let number = try int(key, default: fallback)
-        // Larger than any model that fits into ONNX's 2 GiB, small enough that products of two do not overflow.
-        guard (1...1 << 30).contains(number) else { throw wrong(key, "from 1 to 2^30") }
+        guard (1...largest).contains(number) else { throw wrong(key, "from 1 to \(largest)") }
         return number
     }
 
