@@ -1,5 +1,6 @@
 import ClassifierEngine
 import Foundation
+import TestRandom
 import Testing
 
 /// Folders that cannot be run: what the operator reads.
@@ -115,6 +116,32 @@ import Testing
         let error = failure(folder)
         #expect(error.reason == .malformed)
         #expect(error.message.hasPrefix("cut short"))
+    }
+
+    @Test(
+        "Bytes changed at random are refused or read, and never end the process",
+        arguments: ["config.json", "model.safetensors"]
+    )
+    func randomDamage(file: String) throws {
+        var random = SeededRandom.fromEnvironment()
+        let fixture = try Fixture("modernbert-cls")
+        let original = try Data(contentsOf: URL(filePath: fixture.folder + "/" + file))
+        let folder = try fixture.changed(file) { _ in }
+        // Of weights, the header is what can be wrong.
+        let reach = min(original.count, 3000)
+        var refused = 0
+        for _ in 0..<400 {
+            var bytes = original
+            for _ in 0...random.below(3) {
+                let place = random.below(reach)
+                // Digits and quotes, mostly: other bytes are seldom JSON.
+                bytes[place] =
+                    random.once(in: 4) ? UInt8(random.below(256)) : Array("0123456789\"{}[],-e".utf8)[random.below(18)]
+            }
+            try bytes.write(to: URL(filePath: folder + "/" + file))
+            if failure(folder).message != "no error" { refused += 1 }
+        }
+        #expect(refused > 100)
     }
 
     @Test("A folder without weights says what it looked for")
