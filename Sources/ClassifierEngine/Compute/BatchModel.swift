@@ -57,6 +57,9 @@ package enum ComputeError: Error, Hashable, Sendable {
     case tooLong
     /// The model does not know too much of the text to judge it.
     case unknownText
+    /// The model is not there: nobody answers where it should be, or it has failed so often that it is left alone for a
+    /// while. Said at once in the latter case.
+    case unavailable
     /// The model failed, with the error's description. It would fail again.
     case failed(String)
 
@@ -70,12 +73,14 @@ package enum ComputeError: Error, Hashable, Sendable {
         case .shutdown: "shutdown"
         case .tooLong: "too_long"
         case .unknownText: "unknown_text"
+        case .unavailable: "unavailable"
         case .failed: "failed"
         }
     }
 
     /// All labels.
     static let reasons = [
-        "over_budget", "overloaded", "deadline", "cancelled", "shutdown", "too_long", "unknown_text", "failed",
+        "over_budget", "overloaded", "deadline", "cancelled", "shutdown", "too_long", "unknown_text", "unavailable",
+        "failed",
     ]
 }

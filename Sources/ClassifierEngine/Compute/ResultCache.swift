@@ -266,7 +266,7 @@ package final class ResultCache<Output: Sendable>: Sendable {
         switch error {
         case .cancelled: return best
         case .deadline, .overBudget: return best.deadline > flight.deadline ? best : nil
-        case .overloaded, .shutdown, .tooLong, .unknownText, .failed: return nil
+        case .overloaded, .shutdown, .tooLong, .unknownText, .unavailable, .failed: return nil
         }
     }
 
