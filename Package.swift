@@ -71,12 +71,15 @@ let package = Package(
         library("OTLPAPI", [protobuf]),
         library("Credentials", [crypto, nioHTTP1]),
         // Deep parts
-        library(
-            "ClassifierEngine",
-            ["COnnxRuntime", "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Tokenizers", nioCore]
-        ),
         library("Transport", [nioCore, nioPosix, nioSSL]),
         library("HTTPTransport", ["Transport", "OpenAIWire", nioCore, nioPosix, nioHTTP1, nioTLS, nioSSL]),
+        library(
+            "ClassifierEngine",
+            [
+                "COnnxRuntime", "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Tokenizers", "Transport",
+                "HTTPTransport", nioCore, nioHTTP1,
+            ]
+        ),
         library(
             "GRPCTransport",
             ["Transport", "Resilience", nioCore, nioPosix, nioTLS, nioHTTP2, nioHPACK, nioSSL]
@@ -180,8 +183,8 @@ let package = Package(
         tests(
             "ClassifierEngine",
             [
-                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Tokenizers", "TestSupport", "TestRandom",
-                nioCore,
+                "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Tokenizers", "Transport", "HTTPTransport",
+                "SimWorker", "TestSupport", "TestRandom", nioCore, nioPosix, nioHTTP1,
             ],
             resources: [.copy("Fixtures")]
         ),
