@@ -1,7 +1,8 @@
 package import NIOCore
 package import OpenAIWire
 
-/// What the management API knows of the process that it speaks for. What is nil is not there: its path is a 404.
+/// What the management API knows of the process that it speaks for. What is nil is not there: its path is a 404, if nothing
+/// else is said.
 package struct ManagedProcess: Sendable {
     /// `sextant-gateway`.
     package let service: String
@@ -9,8 +10,13 @@ package struct ManagedProcess: Sendable {
     /// The time, as RFC 3339.
     package let timestamp: @Sendable () -> String
     package let readiness: @Sendable () -> Readiness
-    /// The models that run in this process: classifiers, not those that workers serve.
+    /// What is built in and runs in this process, such as the language detector. `models` has the others.
     package var loadedModels: @Sendable () -> [LoadedModel] = { [] }
+    /// The models that run in this process, not those that workers serve. Without them the paths that ask them are there
+    /// and answer 503, as upstream's.
+    package var models: (any ManagedModels)?
+    /// What answers take is measured with it.
+    package var now: @Sendable () -> NIODeadline = { .now() }
     /// Memory that the process takes; nil where the system does not tell.
     package var residentBytes: @Sendable () -> Double? = { nil }
     /// Takes the request's `accept` header. Runs apart from event loops.
@@ -57,22 +63,6 @@ package struct Readiness: Sendable, Hashable {
         self.phase = phase
         self.message = message
         self.since = since
-    }
-}
-
-/// A model that runs in this process.
-package struct LoadedModel: Sendable, Hashable {
-    package let name: String
-    /// `language_detection`.
-    package let type: String
-    package let isLoaded: Bool
-    package let metadata: [String: String]
-
-    package init(name: String, type: String, isLoaded: Bool, metadata: [String: String] = [:]) {
-        self.name = name
-        self.type = type
-        self.isLoaded = isLoaded
-        self.metadata = metadata
     }
 }
 

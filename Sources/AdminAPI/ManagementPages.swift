@@ -32,13 +32,7 @@ extension ManagedProcess {
 
     var modelInformationPage: LocalResponse {
         let readiness = readiness()
-        let models: [JSONFragment] = loadedModels().map { model in
-            [
-                "name": JSONFragment(model.name), "type": JSONFragment(model.type),
-                "loaded": JSONFragment(model.isLoaded),
-                "metadata": .object(model.metadata.sorted { $0.key < $1.key }.map { ($0.key, JSONFragment($0.value)) }),
-            ]
-        }
+        let models = allModels.map(\.json)
         let summary: [(String, JSONFragment)] =
             [("ready", JSONFragment(readiness.isReady)), ("phase", JSONFragment(readiness.phase.rawValue))]
             + [("message", JSONFragment(readiness.message))] + modelCounts("loaded_models") + since(readiness)
@@ -48,8 +42,16 @@ extension ManagedProcess {
         return .json(page.bytes)
     }
 
+    /// Those of the models that make vectors.
+    var embeddingModelsPage: LocalResponse {
+        let models = (models?.all ?? []).filter { $0.embedding != nil }.map(\.json)
+        return .json(JSONFragment.object([("models", .array(models)), ("count", JSONFragment(models.count))]).bytes)
+    }
+
+    private var allModels: [LoadedModel] { loadedModels() + (models?.all ?? []) }
+
     private func modelCounts(_ loadedKey: String) -> [(String, JSONFragment)] {
-        let models = loadedModels()
+        let models = allModels
         return [
             (loadedKey, JSONFragment(models.count(where: \.isLoaded))), ("total_models", JSONFragment(models.count)),
         ]
@@ -120,11 +122,12 @@ extension ConfigurationVerdict {
         members.append(("warnings", .array(warnings.map(\.json))))
         guard !isValid else { return .json(JSONFragment.object(members).bytes) }
         let error = ManagementError(
-            code: isReadable ? "CONFIG_VALIDATION_ERROR" : "YAML_PARSE_ERROR",
-            message: errors.map(\.description).joined(separator: "\n")
+            isReadable ? "CONFIG_VALIDATION_ERROR" : "YAML_PARSE_ERROR",
+            isReadable ? .unprocessableEntity : .badRequest,
+            errors.map(\.description).joined(separator: "\n")
         )
         members.append(("error", error.json(at: timestamp)))
-        return .json(JSONFragment.object(members).bytes, status: isReadable ? .unprocessableEntity : .badRequest)
+        return .json(JSONFragment.object(members).bytes, status: error.status)
     }
 }
 
@@ -142,12 +145,43 @@ extension ConfigurationVerdict.Problem {
     }
 }
 
+extension LoadedModel {
+    /// What is not known is left out, as upstream does.
+    fileprivate var json: JSONFragment {
+        var members: [(String, JSONFragment)] = [
+            ("name", JSONFragment(name)), ("type", JSONFragment(type)), ("loaded", JSONFragment(isLoaded)),
+        ]
+        if let path { members.append(("model_path", JSONFragment(path))) }
+        if !categories.isEmpty { members.append(("categories", .array(categories.map { JSONFragment($0) }))) }
+        let facts = metadata.merging(embeddingFacts) { $1 }.sorted { $0.key < $1.key }
+        members.append(("metadata", .object(facts.map { ($0.key, JSONFragment($0.value)) })))
+        if let loadTime { members.append(("load_time", JSONFragment(Decimals.seconds(loadTime)))) }
+        if let memoryBytes {
+            members.append(("memory_usage", JSONFragment(Decimals.megabytes(Double(memoryBytes)))))
+        }
+        return .object(members)
+    }
+
+    /// Under upstream's names; it has none for the lengths that may be asked for.
+    private var embeddingFacts: [String: String] {
+        guard let embedding else { return [:] }
+        return [
+            "model_type": name, "max_sequence_length": "\(embedding.maxTokens)",
+            "default_dimension": "\(embedding.defaultDimension)",
+            "dimensions": embedding.dimensions.map(String.init).joined(separator: ","),
+            "matryoshka_supported": "\(embedding.dimensions.count > 1)",
+        ]
+    }
+}
+
 /// What runs the process.
 private enum Machine {
     static func json(_ residentBytes: Double?) -> JSONFragment {
         [
-            "swift_version": JSONFragment(swiftVersion), "architecture": JSONFragment(architecture),
-            "os": JSONFragment(system), "memory_usage": JSONFragment(residentBytes.map(megabytes) ?? "unknown"),
+            // Upstream's clients look for this key; the value says what it is here.
+            "go_version": JSONFragment("Swift \(swiftVersion)"), "architecture": JSONFragment(architecture),
+            "os": JSONFragment(system),
+            "memory_usage": JSONFragment(residentBytes.map(Decimals.megabytes) ?? "unknown"),
             // Nothing here runs on one.
             "gpu_available": false,
         ]
@@ -184,11 +218,25 @@ private enum Machine {
         "unknown"
         #endif
     }
+}
 
-    /// `12.34 MB`, a MB being 2²⁰ bytes, as upstream writes it.
-    private static func megabytes(_ bytes: Double) -> String {
-        let hundredths = Int((bytes / 1_048_576 * 100).rounded())
-        let fraction = hundredths % 100
-        return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) MB"
+/// Figures as upstream writes them.
+private enum Decimals {
+    /// `12.34 MB`, a MB being 2²⁰ bytes.
+    static func megabytes(_ bytes: Double) -> String {
+        "\(text(Int((bytes / 1_048_576 * 100).rounded()), places: 2)) MB"
+    }
+
+    /// `1.234s`.
+    static func seconds(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        return "\(text(Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000), places: 3))s"
+    }
+
+    /// A number that is not negative, counted in its last decimal.
+    private static func text(_ number: Int, places: Int) -> String {
+        let digits = String(number)
+        let padded = String(repeating: "0", count: max(places + 1 - digits.count, 0)) + digits
+        return "\(padded.dropLast(places)).\(padded.suffix(places))"
     }
 }

@@ -33,6 +33,33 @@ extension ManagementRoute {
             process.evaluate.map { evaluate in .immediate { process.evaluationPage($0, by: evaluate) } }
         },
         ManagementRoute(
+            .POST,
+            "/api/v1/embeddings",
+            needs: .invokeClassification,
+            "One vector for each text.",
+            maxBodyBytes: maxTextsBytes
+        ) { process in .waiting { await process.embeddingsPage($0) } },
+        ManagementRoute(
+            .GET,
+            "/api/v1/embeddings/models",
+            needs: .readConfiguration,
+            "The models that make vectors."
+        ) { process in .immediate { _ in process.embeddingModelsPage } },
+        ManagementRoute(
+            .POST,
+            "/api/v1/similarity",
+            needs: .invokeClassification,
+            "How alike two texts are.",
+            maxBodyBytes: maxTextsBytes
+        ) { process in .waiting { await process.similarityPage($0) } },
+        ManagementRoute(
+            .POST,
+            "/api/v1/similarity/batch",
+            needs: .invokeClassification,
+            "The texts of a list that are most like one text.",
+            maxBodyBytes: maxTextsBytes
+        ) { process in .waiting { await process.batchSimilarityPage($0) } },
+        ManagementRoute(
             .GET,
             "/info/models",
             needs: .readConfiguration,
@@ -66,6 +93,9 @@ extension ManagementRoute {
         },
         metrics,
     ]
+
+    /// 1 MiB, what upstream takes of texts in one request.
+    private static let maxTextsBytes = 1 << 20
 
     /// Also what a port for metrics alone serves.
     package static let metrics = ManagementRoute(

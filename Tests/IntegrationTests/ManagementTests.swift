@@ -140,7 +140,11 @@ struct ManagementTests {
             #expect(index["service"]?.string == "sextant-router")
             let paths = try #require(index["endpoints"]).elements.map { $0["path"]?.string }
             #expect(
-                paths == ["/health", "/ready", "/startup-status", "/api/v1", "/info/models", "/v1/models", "/metrics"]
+                paths == [
+                    "/health", "/ready", "/startup-status", "/api/v1", "/api/v1/embeddings",
+                    "/api/v1/embeddings/models", "/api/v1/similarity", "/api/v1/similarity/batch", "/info/models",
+                    "/v1/models", "/metrics",
+                ]
             )
             let models = try await stack.manage(.GET, "/v1/models")
             #expect(models.body == (try await stack.get("/v1/models").body))
