@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 // Places in the table of functions that OrtApiBase.GetApi returns. It is append-only: onnxruntime_c_api.cc of ONNX Runtime
 // 1.11 and later lists it in order (ort_api_1_to_N) and asserts where each version ends (version 1 at 101, version 4 at
 // 126). All of these are from versions 1 to 5.
@@ -339,4 +343,10 @@ char *onnx_session_run(const onnx_session *session, const onnx_input *inputs, si
 void onnx_output_close(const onnx_session *session, onnx_output *output) {
     if (output->value != NULL) DROP(session->runtime, SLOT_RELEASE_VALUE, output->value);
     memset(output, 0, sizeof *output);
+}
+
+void onnx_trim_memory(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

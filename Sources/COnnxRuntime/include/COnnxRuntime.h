@@ -75,6 +75,9 @@ char *_Nullable onnx_session_run(const onnx_session *session, const onnx_input *
                                  const char *output_name, onnx_output *output);
 void onnx_output_close(const onnx_session *session, onnx_output *output);
 
+/// Gives memory that was freed back to the system. Swift does not see glibc's malloc.h.
+void onnx_trim_memory(void);
+
 #pragma clang assume_nonnull end
 
 #endif

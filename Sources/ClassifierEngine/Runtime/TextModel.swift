@@ -1,3 +1,4 @@
+import COnnxRuntime
 import OpenAIWire
 
 /// A model loaded from a folder, which answers about token sequences: one run for each call, on the calling thread.
@@ -76,6 +77,8 @@ package struct TextModel: Sendable {
             }
             session = try opened.get()
         }
+        // Building leaves tens of megabytes of holes in the heap, for good otherwise: nothing as large comes again.
+        onnx_trim_memory()
         labels =
             switch profile.task {
             case .embedding: []
