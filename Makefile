@@ -9,10 +9,12 @@ FLOODS := ^GRPCTransportTests\.
 ENVOY := ^IntegrationTests\.EnvoyTests
 TEST_PROGRAMS := SEXTANT_BINARY=$(BINARY) SEXTANT_OPENAI_PYTHON=.venv/openai/bin/python SEXTANT_ENVOY=scripts/envoy \
 	SEXTANT_PROMETHEUS=/usr/bin/prometheus SEXTANT_PROMTOOL=/usr/bin/promtool
+# Absolute: tests look for them from wherever they are run.
+TEST_MODELS := SEXTANT_ONNXRUNTIME=$(CURDIR)/.models/onnxruntime/libonnxruntime.so SEXTANT_MODELS=$(CURDIR)/.models
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
-.PHONY: help build test test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained bench-telemetry fuzz docs protos format check clean
+.PHONY: help build test models test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained bench-telemetry fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -26,8 +28,9 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 	scripts/python-env openai
 	scripts/python-env envoy
 	scripts/install-packages prometheus
+	scripts/fetch-models
 	@echo "== unit tests: pure values"
-	swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
+	$(TEST_MODELS) swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
 	@echo "== integration tests: real sockets on loopback, real clients"
 	$(TEST_PROGRAMS) swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)' --skip '$(FLOODS)|$(ENVOY)'
 	swift test $(SWIFT_FLAGS) --skip-build --filter '$(FLOODS)'
@@ -45,6 +48,9 @@ soak-envoy: build ## Send a hundred thousand requests over one connection of Env
 	scripts/python-env envoy
 	$(TEST_PROGRAMS) SEXTANT_ENVOY_REQUESTS=100000 \
 		swift test $(SWIFT_FLAGS) --skip-build --filter '$(ENVOY)/FaultTests/manyRequests'
+
+models: ## Fetch the small models that Sextant can run itself, into .models
+	scripts/fetch-models
 
 demo: ## Start a gateway and simulated workers, send real requests, show the routing
 	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant

@@ -10,9 +10,9 @@ package final class ClassifierModels: Sendable {
     package struct Entry: Sendable {
         package var name: String
         package var folder: String
-        package var settings: LoadedModel.Settings
+        package var settings: ServingModel.Settings
 
-        package init(name: String, folder: String, settings: LoadedModel.Settings = LoadedModel.Settings()) {
+        package init(name: String, folder: String, settings: ServingModel.Settings = ServingModel.Settings()) {
             self.name = name
             self.folder = folder
             self.settings = settings
@@ -33,7 +33,7 @@ package final class ClassifierModels: Sendable {
         package init() {}
     }
 
-    package let encoders: [String: LoadedModel]
+    package let encoders: [String: ServingModel]
     package let staticModels: [String: StaticModel]
     private let pool: ComputePool?
 
@@ -62,7 +62,7 @@ package final class ClassifierModels: Sendable {
             pool = nil
             return
         }
-        var encoders: [String: LoadedModel] = [:]
+        var encoders: [String: ServingModel] = [:]
         var pool: ComputePool?
         do {
             let runtime = try OnnxRuntime(path: library)
@@ -72,7 +72,7 @@ package final class ClassifierModels: Sendable {
             let metrics = ComputeMetrics(registry: registry)
             for entry in settings.encoders {
                 do throws(EngineError) {
-                    encoders[entry.name] = try LoadedModel(
+                    encoders[entry.name] = try ServingModel(
                         entry.name,
                         folder: entry.folder,
                         runtime: runtime,
@@ -93,7 +93,7 @@ package final class ClassifierModels: Sendable {
     }
 
     /// Follows the models' folders until the task is cancelled.
-    package func follow(_ report: @escaping @Sendable (_ name: String, LoadedModel.Replacement) -> Void) async {
+    package func follow(_ report: @escaping @Sendable (_ name: String, ServingModel.Replacement) -> Void) async {
         await withTaskGroup { group in
             for model in encoders.values {
                 group.addTask { await model.follow { report(model.name, $0) } }

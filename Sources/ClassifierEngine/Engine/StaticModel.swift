@@ -7,7 +7,13 @@ package struct StaticModel: Sendable {
     package let secondsToLoad: Double
     private let tokenizer: Tokenizer
     private let embedding: StaticEmbedding
-    private let maxTokens: Int
+    /// Of a text; what is longer is cut.
+    package let maxTokens: Int
+
+    /// Whether a folder holds static embeddings (model2vec's).
+    package static func isStatic(folder: String) -> Bool {
+        (try? JSONFile(path: folder + "/config.json").string("model_type", default: "")) == "model2vec"
+    }
 
     /// - Parameter maxTokens: of a text; what is longer is cut. 4,096 take about two milliseconds.
     package init(_ name: String, folder: String, maxTokens: Int = 4_096) throws(EngineError) {
@@ -39,7 +45,7 @@ package struct StaticModel: Sendable {
     package func embed(_ text: String, dimensions: Int? = nil) throws(ComputeError) -> [Float] {
         let text = EncoderModel.cut(text, to: maxTokens * EncoderModel.bytesPerToken)
         let encoding = tokenizer.encode(text, maxTokens: maxTokens, addsSpecialTokens: false)
-        guard tokenizer.unknownShare(of: encoding) <= LoadedModel.mostUnknown else { throw .unknownText }
+        guard tokenizer.unknownShare(of: encoding) <= ServingModel.mostUnknown else { throw .unknownText }
         do {
             return try embedding.embed(encoding.ids, unknown: tokenizer.unknownID, dimensions: dimensions)
         } catch {

@@ -20,7 +20,8 @@ package struct SemanticStack: Sendable {
     private let management: ManagementAPI?
     private let policy: PolicyFile
     private let tracing: ProcessTracing?
-    private let models: ModelMetrics
+    private let modelMetrics: ModelMetrics
+    private let models: ProcessModels?
     private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
     private let options: SemanticOptions
@@ -83,6 +84,8 @@ package struct SemanticStack: Sendable {
             lifecycle: lifecycle,
             metricsPage: MetricsPage(registry)
         )
+        let processModels = try await ProcessModels.start(options.models, registry: registry, logger: logger)
+        process.models = processModels
         process.modelList = { ModelList(policy.router.current.modelCards) }
         process.add(
             policy.router,
@@ -170,7 +173,8 @@ package struct SemanticStack: Sendable {
             management: management,
             policy: policy,
             tracing: tracing,
-            models: models,
+            modelMetrics: models,
+            models: processModels,
             certificate: certificate,
             lifecycle: lifecycle,
             options: options,
@@ -183,7 +187,8 @@ package struct SemanticStack: Sendable {
     /// Follows the configuration files, and the time of windowed figures, until the task is cancelled.
     package func runBesides() async {
         await withTaskGroup { group in
-            group.addTask { await models.run() }
+            group.addTask { await modelMetrics.run() }
+            if let models { group.addTask { await models.run() } }
             group.addTask { await policy.run() }
             if let management { group.addTask { await management.run() } }
             if let certificate { group.addTask { await certificate.run() } }
@@ -209,6 +214,7 @@ package struct SemanticStack: Sendable {
         await api?.shutdown(within: .zero)
         await metrics.shutdown(within: .zero)
         await tracing?.shutdown()
+        await models?.shutdown()
         try? await group.shutdownGracefully()
     }
 }

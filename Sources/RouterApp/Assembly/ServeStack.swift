@@ -32,7 +32,8 @@ package struct ServeStack: Sendable {
     private let tracing: ProcessTracing?
     private let certificate: ServerCertificate?
     private let lifecycle: Lifecycle
-    private let models: ModelMetrics
+    private let modelMetrics: ModelMetrics
+    private let models: ProcessModels?
     private let drainDelay: Duration
     private let group: MultiThreadedEventLoopGroup
     private let drainTimeout: Duration
@@ -133,6 +134,8 @@ package struct ServeStack: Sendable {
             lifecycle: lifecycle,
             metricsPage: metricsPage
         )
+        let processModels = try await ProcessModels.start(options.models, registry: registry, logger: logger)
+        process.models = processModels
         process.modelList = { service.modelList }
         if let semantic = reload.semantic, let state = reload.policyState {
             process.add(
@@ -193,7 +196,8 @@ package struct ServeStack: Sendable {
             tracing: tracing,
             certificate: certificate,
             lifecycle: lifecycle,
-            models: models,
+            modelMetrics: models,
+            models: processModels,
             drainDelay: options.drainDelay,
             group: group,
             drainTimeout: options.drainTimeout,
@@ -213,7 +217,8 @@ package struct ServeStack: Sendable {
     /// Follows the configuration files, and the time of windowed figures, until the task is cancelled.
     package func runBesides() async {
         await withTaskGroup { group in
-            group.addTask { await models.run() }
+            group.addTask { await modelMetrics.run() }
+            if let models { group.addTask { await models.run() } }
             group.addTask { await reload.run() }
             if let management { group.addTask { await management.run() } }
             if let certificate { group.addTask { await certificate.run() } }
@@ -230,6 +235,7 @@ package struct ServeStack: Sendable {
         }
         await admin?.shutdown(within: .zero)
         await tracing?.shutdown()
+        await models?.shutdown()
         try? await clients.forEach { $0.closeIdleConnections() }
         try? await group.shutdownGracefully()
     }

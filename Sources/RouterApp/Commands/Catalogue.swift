@@ -1,3 +1,4 @@
+import ClassifierEngine
 import ExtProcServer
 import Gateway
 import InferenceRouter
@@ -50,6 +51,11 @@ package enum Catalogue {
             "Names with `vllm:` are upstream `vllm-router`'s.",
             metrics: InferenceMetrics.definitions,
             spans: InferenceSpans.definitions
+        ),
+        Section(
+            "Classifiers",
+            "Of processes that run models themselves (`--models-dir`). Labels are the names of the models' folders.",
+            metrics: ComputeMetrics.definitions + RemoteModelMetrics.definitions
         ),
         Section("Tracing", metrics: TracingMetrics.definitions),
         Section(

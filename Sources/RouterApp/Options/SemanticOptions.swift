@@ -33,6 +33,9 @@ package struct SemanticOptions: Configurable {
     package var metricsHost = "0.0.0.0"
     package var management = ManagementOptions()
 
+    // Models
+    package var models = ModelOptions()
+
     // Metrics
     package var recordsMetrics = true
 
@@ -98,6 +101,7 @@ package struct SemanticOptions: Configurable {
             Field("metrics-host", \.metricsHost, "The address of /metrics.").notEmpty()
             ManagementOptions.fields(at: \Self.management)
         }
+        FieldGroup("Models") { ModelOptions.fields(at: \Self.models) }
         FieldGroup("Metrics") {
             Field(
                 "record-metrics",

@@ -55,6 +55,9 @@ package struct ServeOptions: Configurable {
     // Management
     package var management = ManagementOptions()
 
+    // Models
+    package var models = ModelOptions()
+
     // Metrics
     package var recordsMetrics = true
 
@@ -177,6 +180,7 @@ package struct ServeOptions: Configurable {
             Field("admin-group", \.adminGroup, "Members may put workers to sleep and load adapters.").notEmpty()
         }
         FieldGroup("Management") { ManagementOptions.fields(at: \Self.management) }
+        FieldGroup("Models") { ModelOptions.fields(at: \Self.models) }
         FieldGroup("Metrics") {
             Field(
                 "record-metrics",

@@ -4,7 +4,7 @@ package import Resilience
 import Synchronization
 
 /// A model that serves: its batches, its cache, and its folder, which may be replaced while it is asked.
-package final class LoadedModel: Sendable {
+package final class ServingModel: Sendable {
     package let name: String
     package let folder: String
     private let slot: ModelSlot<EncoderModel>

@@ -52,12 +52,12 @@ struct LoadedModelTests {
 
     private func withModel(
         _ folder: TinyFolder,
-        settings: LoadedModel.Settings = LoadedModel.Settings(),
-        _ body: (LoadedModel) async throws -> Void
+        settings: ServingModel.Settings = ServingModel.Settings(),
+        _ body: (ServingModel) async throws -> Void
     ) async throws {
         defer { folder.remove() }
         let pool = try ComputePool(.init(schedule: .init(threads: 1)))
-        let model = try LoadedModel(
+        let model = try ServingModel(
             "tiny",
             folder: folder.path,
             runtime: Library.load(),
@@ -164,7 +164,7 @@ struct LoadedModelTests {
         let pool = try ComputePool(.init(schedule: .init(threads: 1)))
         defer { pool.stop() }
         #expect(throws: EngineError.self) {
-            try LoadedModel(
+            try ServingModel(
                 "tiny",
                 folder: folder.path,
                 runtime: Library.load(),
@@ -246,10 +246,10 @@ struct MissingLibraryTests {
 }
 
 private final class Replacements: Sendable {
-    private let kept = Mutex<[LoadedModel.Replacement]>([])
+    private let kept = Mutex<[ServingModel.Replacement]>([])
 
-    func add(_ outcome: LoadedModel.Replacement) { kept.withLock { $0.append(outcome) } }
-    var all: [LoadedModel.Replacement] { kept.withLock { $0 } }
+    func add(_ outcome: ServingModel.Replacement) { kept.withLock { $0.append(outcome) } }
+    var all: [ServingModel.Replacement] { kept.withLock { $0 } }
     var refusal: String? {
         for case .refused(let reason) in all { return reason }
         return nil
