@@ -152,7 +152,8 @@ private func cosine(_ left: [Float], _ right: [Float]) -> Double? {
         leftSquares += Double(left) * Double(left)
         rightSquares += Double(right) * Double(right)
     }
-    // No square of a `Float` overflows or vanishes as a `Double`; the product of two sums of squares might.
-    let cosine = product / (leftSquares.squareRoot() * rightSquares.squareRoot())
+    // Fourth powers of a `Float` neither overflow nor vanish as a `Double`.
+    let cosine = product / (leftSquares * rightSquares).squareRoot()
+    // Rounding can carry it past the ends.
     return cosine.isFinite ? min(max(cosine, -1), 1) : nil
 }

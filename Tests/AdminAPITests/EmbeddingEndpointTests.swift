@@ -132,6 +132,16 @@ struct EmbeddingEndpointTests {
         }
     }
 
+    @Test("Rounding takes no similarity past 1", arguments: [(Float(3), 1.0), (-3, -1)])
+    func rounding(factor: Float, expected: Double) async throws {
+        // The quotient is 1.0000000000000002 for these.
+        let models = ScriptedModels(all: [Self.model("m", [2])]) { _, _, _ in
+            [[0.25, 0.02], [0.25 * factor, 0.02 * factor]]
+        }
+        let answer = try await ask("/api/v1/similarity", #"{"text1":"a","text2":"b"}"#, of: models)
+        #expect(try json(answer.text)["similarity"]?.double == expected)
+    }
+
     private static let compass = ScriptedModels(all: [model("m", [2])]) { texts, _, _ in
         texts.map { text in
             switch text.first {
