@@ -122,7 +122,8 @@ let package = Package(
             [
                 "OpenAIWire", "ConfigKit", "Resilience", "Instruments", "Transport", "HTTPTransport", "GRPCTransport",
                 "SemanticRouter", "InferenceRouter", "LanguageDetection", "Credentials", "ExtProcServer", "Gateway",
-                "AdminAPI", "ClassifierEngine", "SimWorker", "Telemetry", crypto, logging, tracing, nioCore, nioPosix, nioHTTP1,
+                "AdminAPI", "ClassifierEngine", "SimWorker", "Telemetry", crypto, logging, tracing, nioCore, nioPosix,
+                nioHTTP1,
             ]
         ),
         .executableTarget(

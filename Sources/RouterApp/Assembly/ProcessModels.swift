@@ -15,7 +15,8 @@ struct ProcessModels: Sendable {
     ///
     /// A model that cannot be loaded is a line in the log: the process serves without it.
     /// - Throws: where the folder of models cannot be read.
-    static func start(_ options: ModelOptions, registry: MetricRegistry, logger: Logger) async throws -> ProcessModels? {
+    static func start(_ options: ModelOptions, registry: MetricRegistry, logger: Logger) async throws -> ProcessModels?
+    {
         guard let settings = try options.settings() else { return nil }
         let models = try await NIOThreadPool.singleton.runIfActive {
             ClassifierModels(settings, registry: registry) { name, problem in
