@@ -14,7 +14,7 @@ TEST_MODELS := SEXTANT_ONNXRUNTIME=$(CURDIR)/.models/onnxruntime/libonnxruntime.
 FUZZ_DOCUMENTS ?= 10000000
 SUSTAINED_SECONDS ?= 300
 
-.PHONY: help build test models test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained bench-telemetry fuzz docs protos format check clean
+.PHONY: help build test models test-peers soak-envoy demo demo-envoy bench bench-sustained bench-policy bench-extproc bench-extproc-sustained bench-telemetry bench-models fuzz docs protos format check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -94,6 +94,11 @@ bench-telemetry: build ## What metrics and traces add to a request
 	@command -v cc >/dev/null || scripts/install-packages gcc libc6-dev
 	scripts/install-packages wrk
 	Benchmarks/run.py --telemetry --rounds 5 --markdown
+
+bench-models: build ## What the models cost that Sextant runs itself, beside Python's ONNX Runtime
+	scripts/fetch-models
+	scripts/python-env onnxruntime
+	Benchmarks/models.py --markdown
 
 fuzz: build ## Compare the JSON scanner with Foundation on ten million documents
 	SEXTANT_FUZZ_DOCUMENTS=$(FUZZ_DOCUMENTS) swift test $(SWIFT_FLAGS) --skip-build --filter JSONFuzzTests

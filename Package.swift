@@ -142,6 +142,12 @@ let package = Package(
             // Without optimisation, square roots are a call.
             linkerSettings: [.linkedLibrary("m")]
         ),
+        // Measures the classifier engine for Benchmarks/models.py.
+        .executableTarget(
+            name: "classifier-probe",
+            dependencies: ["ClassifierEngine", "Tokenizers", "Instruments", "Resilience"],
+            swiftSettings: settings
+        ),
         // Tests
         library("TestRandom"),
         library("EnvoyModel", ["ExtProcServer", "GRPCTransport", nioCore]),

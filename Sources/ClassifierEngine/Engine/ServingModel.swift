@@ -90,20 +90,53 @@ package final class ServingModel: Sendable {
     ///
     /// - Throws: why there is no answer; at once where there will be none in time.
     package func answer(to text: String, by deadline: MonotonicTime) async throws(ComputeError) -> TextAnswer {
+        switch try look(for: text) {
+        case .known(let answer): answer
+        case .question(let key, let encoded):
+            try await cache.output(for: key, from: batcher, by: deadline) { encoded }
+        }
+    }
+
+    /// `answer(to:by:)` without a task, for event loops.
+    ///
+    /// - Parameter completion: is called once: on this thread for what is known or refused at once, else on a thread of
+    ///   the pool. Must not block.
+    package func submit(
+        _ text: String,
+        by deadline: MonotonicTime,
+        completion: @escaping @Sendable (Result<TextAnswer, ComputeError>) -> Void
+    ) {
+        do {
+            switch try look(for: text) {
+            case .known(let answer): completion(.success(answer))
+            case .question(let key, let encoded):
+                cache.submit(key, to: batcher, by: deadline, input: { encoded }, completion: completion)
+            }
+        } catch {
+            completion(.failure(error))
+        }
+    }
+
+    private enum Found {
+        case known(TextAnswer)
+        case question(ResultCache<TextAnswer>.Key, EncodedText)
+    }
+
+    private func look(for text: String) throws(ComputeError) -> Found {
         let generation = slot.generation
         let model = generation.value
         let text = EncoderModel.cut(text, to: model.longestText)
         let key = cache.key(model: "\(generation.number)", text: text)
         if let known = cache.output(for: key) {
             metrics.hits.increment()
-            return known
+            return .known(known)
         }
         let encoded = model.encode(text)
         guard model.unknownShare(of: encoded) <= Self.mostUnknown else {
             metrics.countUnanswered(.unknownText)
             throw .unknownText
         }
-        return try await cache.output(for: key, from: batcher, by: deadline) { encoded }
+        return .question(key, encoded)
     }
 
     // MARK: Replacement
