@@ -216,6 +216,44 @@ struct RemoteFailureTests {
         }
     }
 
+    @Test("A call from before the breaker opened makes no room for a second probe when it is cancelled")
+    func lateCancellation() async throws {
+        try await RemoteBench.with(script: { _, _ in .hang }) { bench, server in
+            let embedder = bench.embedder(at: server.port, dimensions: 2)
+            func start(_ text: String) async -> Task<ComputeError?, Never> {
+                let task = Task { await failure { _ = try await embedder.embed(text, by: farAway) } }
+                #expect(await eventually { server.requests.contains { $0.contains(text) } })
+                return task
+            }
+            let early = await start("early")
+            for _ in 0..<2 {
+                _ = await failure { _ = try await embedder.embed("text", by: .now() + .milliseconds(50)) }
+            }
+            bench.clock.advance(by: .seconds(10))
+            let probe = await start("the probe")
+            early.cancel()
+            #expect(await early.value == .cancelled)
+            #expect(await failure { _ = try await embedder.embed("text", by: farAway) } == .unavailable)
+            probe.cancel()
+            #expect(await probe.value == .cancelled)
+        }
+    }
+
+    @Test("A worker that refuses a probe's request is there: the breaker closes")
+    func refusedProbe() async throws {
+        let script: @Sendable (Int, Int) -> RawServer.Step = { _, request in
+            .send(httpAnswer(request < 2 ? 503 : 400, ""))
+        }
+        try await RemoteBench.with(script: script) { bench, server in
+            let embedder = bench.embedder(at: server.port, dimensions: 2)
+            for _ in 0..<2 { _ = await failure { _ = try await embedder.embed("text", by: farAway) } }
+            bench.clock.advance(by: .seconds(10))
+            let error = await failure { _ = try await embedder.embed("text", by: farAway) }
+            #expect(error == .failed("the worker answered with status 400"))
+            #expect(bench.shows(.closed))
+        }
+    }
+
     @Test("A probe that fails leaves the worker alone for twice as long")
     func failedProbe() async throws {
         try await RemoteBench.with(script: { _, _ in .send(httpAnswer(503, "")) }) { bench, server in
