@@ -72,6 +72,8 @@ class Talker:
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
+        if self.process.stdout:
+            self.process.stdout.close()
         self.process.wait(timeout=30)
 
 

@@ -90,6 +90,28 @@ struct LoadedModelTests {
         }
     }
 
+    @Test("Asked without a task it answers the same, and says at once what it does not judge")
+    func submit() async throws {
+        try await withModel(try TinyFolder("bert-base")) { model in
+            let answer = await withCheckedContinuation { continuation in
+                model.submit("the law says so", by: soon) { continuation.resume(returning: $0) }
+            }
+            guard case .vector(let vector) = try answer.get(),
+                case .vector(let same) = try await model.answer(to: "the law says so", by: soon)
+            else {
+                Issue.record("no vector")
+                return
+            }
+            #expect(vector == same)
+            #expect(lookups("hit") == 1)
+            let refused = Mutex<ComputeError?>(nil)
+            model.submit("法律 说 什么", by: soon) { result in
+                if case .failure(let error) = result { refused.withLock { $0 = error } }
+            }
+            #expect(refused.withLock { $0 } == .unknownText)
+        }
+    }
+
     @Test("The same text is answered from the cache")
     func cache() async throws {
         try await withModel(try TinyFolder("bert-base")) { model in
