@@ -51,6 +51,8 @@ soak-envoy: build ## Send a hundred thousand requests over one connection of Env
 
 models: ## Fetch the small models that Sextant can run itself, into .models
 	scripts/fetch-models
+	scripts/quietly swift build $(SWIFT_FLAGS) --product classifier-probe
+	scripts/models/quantize
 
 demo: ## Start a gateway and simulated workers, send real requests, show the routing
 	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant
@@ -95,8 +97,7 @@ bench-telemetry: build ## What metrics and traces add to a request
 	scripts/install-packages wrk
 	Benchmarks/run.py --telemetry --rounds 5 --markdown
 
-bench-models: build ## What the models cost that Sextant runs itself, beside Python's ONNX Runtime
-	scripts/fetch-models
+bench-models: build models ## What the models cost that Sextant runs itself, beside Python's ONNX Runtime
 	scripts/python-env onnxruntime
 	Benchmarks/models.py --markdown
 

@@ -109,12 +109,9 @@ package final class ClassifierModels: Sendable {
         with name: String,
         by deadline: MonotonicTime
     ) async throws(ComputeError) -> [Float] {
-        if let model = staticModels[name] { return try model.embed(text) }
+        if let model = staticModels[name] { return try await model.embed(text, by: deadline) }
         guard let model = encoders[name] else { throw .failed("there is no model '\(name)'") }
-        guard case .vector(let vector) = try await model.answer(to: text, by: deadline) else {
-            throw .failed("the model '\(name)' makes no embeddings")
-        }
-        return vector
+        return try await model.embed(text, by: deadline)
     }
 
     /// The classes that a model finds for a text.
@@ -124,10 +121,7 @@ package final class ClassifierModels: Sendable {
         by deadline: MonotonicTime
     ) async throws(ComputeError) -> Classification {
         guard let model = encoders[name] else { throw .failed("there is no model '\(name)'") }
-        guard case .classes(let classes) = try await model.answer(to: text, by: deadline) else {
-            throw .failed("the model '\(name)' does not classify texts")
-        }
-        return classes
+        return try await model.classify(text, by: deadline)
     }
 
     /// The parts of a text that a model names.
@@ -137,10 +131,7 @@ package final class ClassifierModels: Sendable {
         by deadline: MonotonicTime
     ) async throws(ComputeError) -> [TaggedSpan] {
         guard let model = encoders[name] else { throw .failed("there is no model '\(name)'") }
-        guard case .spans(let spans) = try await model.answer(to: text, by: deadline) else {
-            throw .failed("the model '\(name)' does not name parts of texts")
-        }
-        return spans
+        return try await model.tag(text, by: deadline)
     }
 
     /// Ends the threads; calls under way fail.

@@ -4,7 +4,7 @@ package import Resilience
 import Synchronization
 
 /// A model that serves: its batches, its cache, and its folder, which may be replaced while it is asked.
-package final class ServingModel: Sendable {
+package final class ServingModel: TextEmbedder, TextClassifier {
     package let name: String
     package let folder: String
     private let slot: ModelSlot<EncoderModel>
@@ -115,6 +115,32 @@ package final class ServingModel: Sendable {
         } catch {
             completion(.failure(error))
         }
+    }
+
+    /// - Throws: besides, that the model does something else.
+    package func embed(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> [Float] {
+        guard case .vector(let vector) = try await answer(to: text, by: deadline) else {
+            throw .failed("the model '\(name)' makes no embeddings")
+        }
+        return vector
+    }
+
+    /// - Throws: besides, that the model does something else.
+    package func classify(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> Classification {
+        guard case .classes(let classes) = try await answer(to: text, by: deadline) else {
+            throw .failed("the model '\(name)' does not classify texts")
+        }
+        return classes
+    }
+
+    /// The parts of the text that the model names.
+    ///
+    /// - Throws: besides, that the model does something else.
+    package func tag(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> [TaggedSpan] {
+        guard case .spans(let spans) = try await answer(to: text, by: deadline) else {
+            throw .failed("the model '\(name)' does not name parts of texts")
+        }
+        return spans
     }
 
     private enum Found {

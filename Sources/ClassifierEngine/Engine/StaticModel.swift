@@ -1,7 +1,8 @@
+package import Resilience
 import Tokenizers
 
 /// Static embeddings with their tokenizer, from one folder: the tier that needs no library and no thread of its own.
-package struct StaticModel: Sendable {
+package struct StaticModel: TextEmbedder {
     package let name: String
     package let folder: String
     package let secondsToLoad: Double
@@ -38,6 +39,11 @@ package struct StaticModel: Sendable {
     }
 
     package var dimensions: Int { embedding.dimensions }
+
+    /// The text's vector, at once: in less time than any deadline leaves.
+    package func embed(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> [Float] {
+        try embed(text)
+    }
 
     /// The text's vector, on the calling thread.
     ///

@@ -8,6 +8,7 @@ package struct ModelOptions: Sendable, Hashable {
     package var library: String?
     package var precision = Precision.int8
     package var threads = 1
+    package var canaryShare: Ratio = 0.0
 
     package init() {}
 
@@ -50,6 +51,15 @@ package struct ModelOptions: Sendable, Hashable {
             set: { $0[keyPath: keyPath].threads = $1 }
         )
         .range(1...256)
+        Field<Root, Ratio>(
+            "model-canary-share",
+            """
+            The share of texts by which a changed model is tried for a minute before it takes over, or is rolled back for \
+            errors or slowness. 0: it takes over at once.
+            """,
+            get: { $0[keyPath: keyPath].canaryShare },
+            set: { $0[keyPath: keyPath].canaryShare = $1 }
+        )
     }
 
     /// What there is to load, by the folder's contents; nil where no folder is named.
@@ -79,6 +89,7 @@ package struct ModelOptions: Sendable, Hashable {
                 settings.staticModels.append((name, path))
             } else {
                 var entry = ClassifierModels.Entry(name: name, folder: unpacked ? path + "-weights" : path)
+                if canaryShare.value > 0 { entry.settings.canary = Canary.Settings(share: canaryShare.value) }
                 entry.settings.encoder.model.precision = precision == .int8 ? .int8 : .float32
                 settings.encoders.append(entry)
             }
