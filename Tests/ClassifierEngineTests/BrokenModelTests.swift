@@ -4,7 +4,7 @@ import TestRandom
 import Testing
 
 /// Folders that cannot be run: what the operator reads.
-@Suite struct BrokenModelTests {
+@Suite(.temporaryFiles) struct BrokenModelTests {
     private func failure(_ folder: String, adapter: String? = nil) -> EngineError {
         do throws(EngineError) {
             _ = try TextModel.build(folder: folder, settings: TextModel.Settings(adapter: adapter))
@@ -189,10 +189,10 @@ import Testing
     }
 }
 
-@Suite struct BrokenLibraryTests {
+@Suite(.temporaryFiles) struct BrokenLibraryTests {
     @Test("What is not the library says so, and where it was looked for")
     func notALibrary() throws {
-        let garbage = try temporaryFile(Data("#!/bin/sh\n".utf8))
+        let garbage = try TemporaryFiles.write(Data("#!/bin/sh\n".utf8))
         for path in [garbage, "/nonexistent/libonnxruntime.so"] {
             do throws(EngineError) {
                 _ = try OnnxRuntime(path: path)

@@ -42,7 +42,7 @@ struct EncoderTests {
     }
 }
 
-@Suite(.enabled(if: Library.path != nil, Library.why))
+@Suite(.temporaryFiles, .enabled(if: Library.path != nil, Library.why))
 struct TextModelTests {
     @Test("Sentence vectors are pooled and normalised as the folder says")
     func pools() throws {

@@ -26,15 +26,15 @@ struct Fixture {
         try expected.floats(try #require(expected["output.\(index)"]))
     }
 
-    /// A copy of the folder in which one file is different.
+    /// A copy of the folder, in the test's, in which one file is different.
     func changed(_ file: String, _ change: (inout Data) throws -> Void) throws -> String {
-        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("engine-\(UUID().uuidString)")
-        try FileManager.default.copyItem(atPath: folder, toPath: copy.path)
-        let url = copy.appendingPathComponent(file)
+        let copy = try TemporaryFiles.path()
+        try FileManager.default.copyItem(atPath: folder, toPath: copy)
+        let url = URL(filePath: copy + "/" + file)
         var bytes = try Data(contentsOf: url)
         try change(&bytes)
         try bytes.write(to: url)
-        return copy.path
+        return copy
     }
 }
 

@@ -3,7 +3,7 @@ import Foundation
 import TestRandom
 import Testing
 
-@Suite struct StaticEmbeddingTests {
+@Suite(.temporaryFiles) struct StaticEmbeddingTests {
     /// `[UNK]` in the tokenizer that the fixture was made with.
     let unknown: Int32 = 1
 
@@ -30,7 +30,7 @@ import Testing
 
     @Test("Tokens may share rows and have weights")
     func mapsTokens() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("static-\(UUID().uuidString)")
+        let folder = URL(filePath: try TemporaryFiles.path())
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try Data(#"{"model_type": "model2vec"}"#.utf8).write(to: folder.appendingPathComponent("config.json"))
         var file = TensorFile()
@@ -46,7 +46,7 @@ import Testing
     }
 }
 
-@Suite struct LinearHeadTests {
+@Suite(.temporaryFiles) struct LinearHeadTests {
     @Test("Logits are the matrix times the vector plus the bias, at every length", arguments: [1, 7, 8, 16, 17, 384])
     func multiplies(inputs: Int) {
         var random = SeededRandom.fromEnvironment()

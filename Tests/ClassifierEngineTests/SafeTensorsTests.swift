@@ -2,9 +2,9 @@ import ClassifierEngine
 import Foundation
 import Testing
 
-@Suite struct SafeTensorsTests {
+@Suite(.temporaryFiles) struct SafeTensorsTests {
     private func failure(_ bytes: Data) throws -> String {
-        let path = try temporaryFile(bytes)
+        let path = try TemporaryFiles.write(bytes)
         do throws(EngineError) {
             _ = try SafeTensors(path: path)
             return "no error"

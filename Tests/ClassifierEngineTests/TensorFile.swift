@@ -27,11 +27,5 @@ struct TensorFile {
 
     func write(to path: String) throws { try bytes.write(to: URL(filePath: path)) }
 
-    func write() throws -> String { try temporaryFile(bytes) }
-}
-
-func temporaryFile(_ bytes: Data) throws -> String {
-    let path = FileManager.default.temporaryDirectory.appendingPathComponent("engine-\(UUID().uuidString)").path
-    try bytes.write(to: URL(filePath: path))
-    return path
+    func write() throws -> String { try TemporaryFiles.write(bytes) }
 }

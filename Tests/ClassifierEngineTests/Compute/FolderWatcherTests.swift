@@ -46,12 +46,12 @@ import Testing
     }
 }
 
-@Suite struct FolderStateTests {
+@Suite(.temporaryFiles) struct FolderStateTests {
     private let folder: URL
     private let files = FileManager.default
 
     init() throws {
-        folder = files.temporaryDirectory.appendingPathComponent("folder-\(UInt64.random(in: 0 ... .max))")
+        folder = URL(filePath: try TemporaryFiles.path())
         try files.createDirectory(at: folder.appendingPathComponent("a/onnx"), withIntermediateDirectories: true)
         try Data("one".utf8).write(to: folder.appendingPathComponent("a/config.json"))
         try Data("two".utf8).write(to: folder.appendingPathComponent("a/onnx/model.onnx"))
@@ -62,7 +62,6 @@ import Testing
 
     @Test("All files count, those in folders too, but not hidden ones")
     func names() throws {
-        defer { try? files.removeItem(at: folder) }
         let state = try #require(FolderState.of(path("a")))
         #expect(state.files.keys.sorted() == ["config.json", "onnx/model.onnx"])
         #expect(state == FolderState.of(path("a")))
@@ -72,7 +71,6 @@ import Testing
 
     @Test("A file of the same length in another's place is seen")
     func replacement() throws {
-        defer { try? files.removeItem(at: folder) }
         let before = FolderState.of(path("a"))
         try Data("six".utf8).write(to: folder.appendingPathComponent("a/new"))
         try files.removeItem(atPath: path("a/config.json"))
@@ -82,7 +80,6 @@ import Testing
 
     @Test("A link that is led elsewhere is seen, though the other folder looks the same")
     func link() throws {
-        defer { try? files.removeItem(at: folder) }
         try files.copyItem(atPath: path("a"), toPath: path("b"))
         try files.createSymbolicLink(atPath: path("current"), withDestinationPath: path("a"))
         let before = try #require(FolderState.of(path("current")))
@@ -95,7 +92,6 @@ import Testing
 
     @Test("A link back to its own folder ends")
     func loop() throws {
-        defer { try? files.removeItem(at: folder) }
         try files.createSymbolicLink(atPath: path("a/again"), withDestinationPath: path("a"))
         let state = try #require(FolderState.of(path("a")))
         #expect(state.files["again/config.json"] != nil)
@@ -103,7 +99,6 @@ import Testing
 
     @Test("The watcher tells of a change once it is stable, and stops with its task")
     func watcher() async throws {
-        defer { try? files.removeItem(at: folder) }
         let before = FolderState.of(path("a"))
         let seen = Collected<FolderState>()
         let watched = path("a")

@@ -42,11 +42,9 @@ struct TinyFolder {
         try change(&bytes)
         try bytes.write(to: URL(filePath: path + "/" + name), options: .atomic)
     }
-
-    func remove() { try? FileManager.default.removeItem(atPath: path) }
 }
 
-@Suite("Models that serve", .enabled(if: Library.path != nil, Library.why), .timeLimit(.minutes(2)))
+@Suite("Models that serve", .temporaryFiles, .enabled(if: Library.path != nil, Library.why), .timeLimit(.minutes(2)))
 struct LoadedModelTests {
     private let registry = MetricRegistry()
 
@@ -55,7 +53,6 @@ struct LoadedModelTests {
         settings: ServingModel.Settings = ServingModel.Settings(),
         _ body: (ServingModel) async throws -> Void
     ) async throws {
-        defer { folder.remove() }
         let pool = try ComputePool(.init(schedule: .init(threads: 1)))
         let model = try ServingModel(
             "tiny",
@@ -178,7 +175,6 @@ struct LoadedModelTests {
     @Test("A tokenizer of another model is refused, by name")
     func wrongTokenizer() throws {
         let folder = try TinyFolder("bert-sequence")
-        defer { folder.remove() }
         try folder.change("config.json") { data in
             let text = String(decoding: data, as: UTF8.self).replacing("\"vocab_size\": 96", with: "\"vocab_size\": 8")
             data = Data(text.utf8)
@@ -226,10 +222,6 @@ struct LoadedModelTests {
     func partial() async throws {
         let good = try TinyFolder("bert-base")
         let bad = try TinyFolder("bert-sequence")
-        defer {
-            good.remove()
-            bad.remove()
-        }
         try bad.write("{", "config.json")
         var settings = ClassifierModels.Settings()
         settings.library = Library.path
@@ -249,7 +241,7 @@ struct LoadedModelTests {
     }
 }
 
-@Suite("Models without a library")
+@Suite("Models without a library", .temporaryFiles)
 struct MissingLibraryTests {
     @Test(
         "Without the library encoders are told of, each in one line, and static embeddings serve",
