@@ -56,7 +56,7 @@ package struct Batcher<Model: BatchModel>: Sendable {
         by deadline: MonotonicTime,
         completion: @escaping Completion
     ) -> ComputeCall {
-        let call = ModelCall<Model>(input: input, metrics: metrics, completion: completion)
+        let call = BatchedCall<Model>(input: input, metrics: metrics, completion: completion)
         do {
             return ComputeCall(core: core, id: try core.submit(call, length: input.length, for: id, deadline: deadline))
         } catch {
@@ -77,7 +77,7 @@ package struct Batcher<Model: BatchModel>: Sendable {
 
     private static func run(_ calls: [any PendingCall], with model: Model) -> @Sendable (Int) -> Void {
         // The calls of this model's name are those that `submit` made.
-        let calls = calls.map { unsafeDowncast($0, to: ModelCall<Model>.self) }
+        let calls = calls.map { unsafeDowncast($0, to: BatchedCall<Model>.self) }
         do {
             let outputs = try model.run(calls.map(\.input))
             guard outputs.count == calls.count else {
@@ -107,7 +107,7 @@ package struct ComputeCall: Sendable {
 }
 
 /// One call of one model.
-final class ModelCall<Model: BatchModel>: PendingCall {
+final class BatchedCall<Model: BatchModel>: PendingCall {
     let input: Model.Input
     let completion: Batcher<Model>.Completion
     private let metrics: ComputeMetrics.OfModel
