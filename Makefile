@@ -3,6 +3,8 @@ SWIFT_FLAGS := -c release -Xswiftc -enforce-exclusivity=unchecked
 BINARY := .build/release/sextant
 # Targets whose tests wait for sockets run apart from those that only compute: the latter take every core.
 SOCKETS := ^(HTTPTransportTests|GRPCTransportTests|SimWorkerTests|TelemetryTests|IntegrationTests)\.
+# Run apart: their models take every core for as long as others wait for an answer.
+MODELS := ^(TokenizersTests|ClassifierEngineTests)\.
 # Run alone: they flood the event loops that all share.
 FLOODS := ^GRPCTransportTests\.
 # Run last, alone: Envoy gives Sextant a second, of which other tests shall take nothing.
@@ -30,7 +32,9 @@ test: build ## Run all tests: unit, conformance, integration, official client, s
 	scripts/install-packages prometheus
 	scripts/fetch-models
 	@echo "== unit tests: pure values"
-	$(TEST_MODELS) swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)'
+	swift test $(SWIFT_FLAGS) --skip-build --skip '$(SOCKETS)|$(MODELS)'
+	@echo "== tokenizers and models, small and published"
+	$(TEST_MODELS) swift test $(SWIFT_FLAGS) --skip-build --filter '$(MODELS)'
 	@echo "== integration tests: real sockets on loopback, real clients"
 	$(TEST_PROGRAMS) swift test $(SWIFT_FLAGS) --skip-build --filter '$(SOCKETS)' --skip '$(FLOODS)|$(ENVOY)'
 	swift test $(SWIFT_FLAGS) --skip-build --filter '$(FLOODS)'
