@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Sequence
 
-from harness import report
+from harness import long_model, report
 from harness.report import Machine, Table
 from harness.subjects import ROOT
 
@@ -31,6 +31,10 @@ YARDSTICK = Path(__file__).parent / "harness" / "onnx_yardstick.py"
 SUBJECTS = [("all-MiniLM-L6-v2", "int8"), ("all-MiniLM-L6-v2", "float32"), ("rampart", "int8")]
 #: MiniLM and Rampart take 512 tokens; static embeddings take any number.
 LENGTHS = [16, 32, 64, 128, 256, 512]
+#: In the shape of mmBERT-small: harness/long_model.py. Runs of seconds need no repetition to be told apart.
+LONG_SUBJECT = ("modernbert", "int8")
+LONG_LENGTHS = [128, 512, 1024, 2048, 4096]
+LONG_ROUNDS, LONG_RUNS = 3, 2
 STATIC_LENGTHS = [16, 64, 128, 512, 1024, 4096]
 
 MOST_RATIO = 1.1
@@ -77,18 +81,26 @@ class Talker:
         self.process.wait(timeout=30)
 
 
-def latencies(rounds: int, runs: int) -> "tuple[Table, float]":
-    """The table, and the largest ratio of the processor's time to Python's."""
+LATENCY_HEAD = [
+    "model", "precision", "tokens", "p50 ms", "p99 ms", "CPU ms", "Python p50 ms", "Python p99 ms", "Python CPU ms",
+    "CPU, ratio",
+]
+
+
+def latencies(
+    models: Path, subjects: "Sequence[tuple[str, str]]", lengths: "Sequence[int]", rounds: int, runs: int
+) -> "tuple[list[list[str]], float]":
+    """A row for each subject and length, and the largest ratio of the processor's time to Python's."""
     rows: "list[list[str]]" = []
     ratios: "list[float]" = []
-    ours = Talker(str(PROBE), "measure", str(MODELS), str(LIBRARY))
+    ours = Talker(str(PROBE), "measure", str(models), str(LIBRARY))
     theirs = Talker(str(PYTHON), str(YARDSTICK))
     try:
         with tempfile.TemporaryDirectory() as folder:
-            for name, precision in SUBJECTS:
+            for name, precision in subjects:
                 file = f"{folder}/{name}-{precision}.onnx"
-                probe("export", str(MODELS), name, precision, file)
-                for length in LENGTHS:
+                probe("export", str(models), name, precision, file)
+                for length in lengths:
                     found: "dict[str, list[float]]" = {"wall": [], "cpu": []}
                     yardstick: "dict[str, list[float]]" = {"wall": [], "cpu": []}
                     pairs: "list[float]" = []
@@ -102,20 +114,16 @@ def latencies(rounds: int, runs: int) -> "tuple[Table, float]":
                     ratios.append(median(pairs))
                     rows.append(
                         [
-                            name, precision, str(length), f"{quantile(found['wall'], 0.5):.2f}",
-                            f"{quantile(found['wall'], 0.99):.2f}", f"{quantile(found['cpu'], 0.5):.2f}",
-                            f"{quantile(yardstick['wall'], 0.5):.2f}", f"{quantile(yardstick['wall'], 0.99):.2f}",
-                            f"{quantile(yardstick['cpu'], 0.5):.2f}", f"{ratios[-1]:.2f}",
+                            name, precision, f"{length:,}", f"{quantile(found['wall'], 0.5):,.2f}",
+                            f"{quantile(found['wall'], 0.99):,.2f}", f"{quantile(found['cpu'], 0.5):,.2f}",
+                            f"{quantile(yardstick['wall'], 0.5):,.2f}", f"{quantile(yardstick['wall'], 0.99):,.2f}",
+                            f"{quantile(yardstick['cpu'], 0.5):,.2f}", f"{ratios[-1]:.2f}",
                         ]
                     )
     finally:
         ours.close()
         theirs.close()
-    head = [
-        "model", "precision", "tokens", "p50 ms", "p99 ms", "CPU ms", "Python p50 ms", "Python p99 ms", "Python CPU ms",
-        "CPU, ratio",
-    ]
-    return Table("One text on one thread, beside Python's ONNX Runtime on the same graph", head, rows), max(ratios)
+    return rows, max(ratios)
 
 
 def verdict(is_met: bool) -> str:
@@ -131,7 +139,10 @@ def main() -> int:
 
     machine = Machine.here("")
     loaded = probe("load", str(MODELS), str(LIBRARY))
-    table, ratio = latencies(rounds, runs)
+    rows, ratio = latencies(MODELS, SUBJECTS, LENGTHS, rounds, runs)
+    with tempfile.TemporaryDirectory() as folder:
+        long_model.write(Path(folder) / LONG_SUBJECT[0])
+        long_rows, long_ratio = latencies(Path(folder), [LONG_SUBJECT], LONG_LENGTHS, LONG_ROUNDS, LONG_RUNS)
     static = {length: probe("static", str(MODELS), str(length)) for length in STATIC_LENGTHS}
     tokens = {
         name: probe("tokenize", str(MODELS), name)["nanoseconds"] for name in ("all-MiniLM-L6-v2", "rampart", "potion-base-8M")
@@ -140,7 +151,8 @@ def main() -> int:
     share = budget["throughput"] / min(budget["peak"], RATE)
 
     goals: "list[tuple[str, str, str, bool]]" = [
-        ("CPU time of a run, the most of all ratios to Python's", f"≤ {MOST_RATIO}", f"{ratio:.2f}", ratio <= MOST_RATIO),
+        ("CPU time of a run, the most of all ratios to Python's", f"≤ {MOST_RATIO}", f"{max(ratio, long_ratio):.2f}",
+         max(ratio, long_ratio) <= MOST_RATIO),
         *[
             (f"static embedding of {length:,} tokens, p50", f"≤ {most} ms", f"{static[length]['p50']:.3f} ms",
              static[length]["p50"] <= most)
@@ -160,7 +172,12 @@ def main() -> int:
     ]
     tables = [
         Table("What is asked for", ["what", "wanted", "found", "met"], [[*goal[:3], verdict(goal[3])] for goal in goals]),
-        table,
+        Table("One text on one thread, beside Python's ONNX Runtime on the same graph", LATENCY_HEAD, rows),
+        Table(
+            "The same for long texts: a ModernBERT in mmBERT-small's shape, with random weights; medians and maxima of "
+            f"{LONG_ROUNDS * LONG_RUNS} runs",
+            LATENCY_HEAD, long_rows,
+        ),
         Table(
             "Static embeddings (potion-base-8M), tokenizing included", ["tokens", "p50 ms", "p99 ms"],
             [[f"{length:,}", f"{found['p50']:.3f}", f"{found['p99']:.3f}"] for length, found in static.items()],

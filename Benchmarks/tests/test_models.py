@@ -1,9 +1,14 @@
 """What Benchmarks/models.py computes itself."""
 
+import json
+import struct
 import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 import models
+from harness import long_model
 
 
 class Quantiles(unittest.TestCase):
@@ -27,6 +32,20 @@ class Talking(unittest.TestCase):
         with self.assertRaises(SystemExit):
             gone.ask("1")
         gone.process.stdout.close()
+
+
+class LongModel(unittest.TestCase):
+    def test_the_file_is_as_long_as_its_header_says(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            long_model.write(path)
+            with open(path / "model.safetensors", "rb") as file:
+                length = struct.unpack("<Q", file.read(8))[0]
+                header = json.loads(file.read(length))
+            ends = [entry["data_offsets"][1] for entry in header.values()]
+            self.assertEqual((path / "model.safetensors").stat().st_size, 8 + length + max(ends))
+            self.assertEqual(header["layers.21.mlp.Wi.weight"]["shape"], [2304, 384])
+            self.assertNotIn("layers.0.attn_norm.weight", header)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ func measure(_ models: String, _ library: String) throws {
         loaded[key] = model
         // The same as in Benchmarks/harness/onnx_yardstick.py.
         let sequence = TokenSequence(ids: [101] + (0..<tokens - 2).map { Int32(1000 + $0 * 37 % 15_000) } + [102])
-        for _ in 0..<3 { try model.run([sequence]) { _, _ in } }
+        for _ in 0..<min(3, rounds) { try model.run([sequence]) { _, _ in } }
         var wall: [Double] = []
         var processor: [Double] = []
         for _ in 0..<rounds {
