@@ -112,8 +112,8 @@ let package = Package(
         library(
             "Telemetry",
             [
-                "Instruments", "ConfigKit", "Resilience", "OTLPAPI", "Transport", "HTTPTransport", "GRPCTransport",
-                logging, tracing, protobuf, nioCore, nioHTTP1,
+                "OpenAIWire", "Instruments", "ConfigKit", "Resilience", "OTLPAPI", "Transport", "HTTPTransport",
+                "GRPCTransport", logging, tracing, protobuf, nioCore, nioHTTP1,
             ]
         ),
         // Assembly

@@ -33,12 +33,13 @@ package struct ManagementService: HTTPService {
             // Before saying whether there is such a path: who may not ask learns nothing.
             try access().check(head, for: entry?.route.permission)
             guard let entry else { throw missing(among: entries) }
+            let accept = head.headers.combined("accept")
             guard entry.route.maxBodyBytes > 0 else {
-                answer(ManagementRequest(query: query, accept: head.accept), by: entry.handler, on: exchange)
+                answer(ManagementRequest(query: query, accept: accept), by: entry.handler, on: exchange)
                 return .answered
             }
             return .collect(maxBytes: entry.route.maxBodyBytes) { body in
-                let request = ManagementRequest(query: query, body: body, accept: head.accept)
+                let request = ManagementRequest(query: query, body: body, accept: accept)
                 answer(request, by: entry.handler, on: exchange)
             }
         } catch {
@@ -101,12 +102,4 @@ struct RouteTable: Sendable {
     }
 
     func entries(for path: String) -> [Entry] { entriesByPath[path] ?? [] }
-}
-
-extension HTTPRequestHead {
-    /// All `accept` fields as one; nil without any.
-    fileprivate var accept: String? {
-        let fields = headers["accept"]
-        return fields.isEmpty ? nil : fields.joined(separator: ",")
-    }
 }

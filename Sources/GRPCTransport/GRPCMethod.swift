@@ -68,10 +68,7 @@ package final class GRPCServerCall {
     /// Whether something can still be sent.
     package var isOpen: Bool { connection != nil }
 
-    /// What the client has said with the call: the first value of that name.
-    package func header(_ name: String) -> String? { metadata.first(name: name) }
-
-    /// The same: all values of that name.
+    /// What the client has said with the call: all values of that name.
     package func headers(_ name: String) -> [String] { metadata[name] }
 
     /// Where the call lives.

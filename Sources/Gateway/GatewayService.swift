@@ -58,19 +58,15 @@ package struct GatewayService: HTTPService {
         var trace: TracePoint?
         do {
             let route = try Routes.route(head.method, target.path)
-            if route == .local(.metrics) {
-                try showMetrics(head, id: id, on: exchange)
-                return .answered
-            }
             if case .local(let local) = route, local.isOpenToAll {
-                answer(local, id: id, on: exchange)
+                answer(local, to: head, id: id, on: exchange)
                 return .answered
             }
             let started = begin(head, target, id: id, route)
             trace = started.trace
             let identity = try authenticator.current.identify(head.headers, from: exchange.remoteAddress)
             if case .local(let local) = route {
-                answer(local, id: id, on: exchange)
+                answer(local, to: head, id: id, on: exchange)
                 return .answered
             }
             try checkReadable(head, route)
@@ -174,7 +170,7 @@ package struct GatewayService: HTTPService {
         case .respond(let local):
             exchange.send(local, adding: Self.ids(arriving.id, arriving.trace))
             arriving.trace?.set(InferenceSpans.status, .number(local.statusCode))
-            arriving.trace?.trace.finish()
+            arriving.trace?.finish()
             return nil
         case .forward(let routed):
             proxied = try arriving.proxied(
@@ -263,23 +259,25 @@ package struct GatewayService: HTTPService {
 
     // MARK: Local answers
 
-    private func answer(_ route: Route.LocalRoute, id: String, on exchange: HTTPExchange) {
+    private func answer(
+        _ route: Route.LocalRoute,
+        to head: HTTPRequestHead,
+        id: String,
+        on exchange: HTTPExchange
+    ) {
+        if route == .metrics, let metricsPage {
+            let accept = head.headers.combined("accept")
+            exchange.eventLoop.makeFutureWithTask { await metricsPage(accept) }
+                .assumeIsolated()
+                .whenSuccess { exchange.send($0, adding: [(RoutingHeaders.requestID, id)]) }
+            return
+        }
         do {
             let local = try localResponse(to: route)
             exchange.send(local, adding: [(RoutingHeaders.requestID, id)])
         } catch {
             fail(error, id: id, nil, on: exchange)
         }
-    }
-
-    /// - Throws: `routeNotFound` where metrics have a port of their own.
-    private func showMetrics(_ head: HTTPRequestHead, id: String, on exchange: HTTPExchange) throws(RouterError) {
-        guard let metricsPage else { throw Routes.notFound }
-        let fields = head.headers["accept"]
-        let accept = fields.isEmpty ? nil : fields.joined(separator: ",")
-        exchange.eventLoop.makeFutureWithTask { await metricsPage(accept) }
-            .assumeIsolated()
-            .whenSuccess { exchange.send($0, adding: [(RoutingHeaders.requestID, id)]) }
     }
 
     private func localResponse(to route: Route.LocalRoute) throws(RouterError) -> LocalResponse {
@@ -302,7 +300,7 @@ package struct GatewayService: HTTPService {
                 ? .json(ByteBuffer(string: "{\"status\":\"draining\"}"), status: .serviceUnavailable)
                 : .json(ByteBuffer(string: "{\"status\":\"healthy\"}"))
         case .version: return .json(ByteBuffer(string: "{\"version\":\"\(settings.version)\"}"))
-        // Where there is such a page, `showMetrics` has answered.
+        // They have a port of their own.
         case .metrics: throw Routes.notFound
         }
     }
@@ -314,7 +312,7 @@ package struct GatewayService: HTTPService {
 
     /// What an answer of our own tells of its request.
     private static func ids(_ id: String, _ trace: TracePoint?) -> [(name: String, value: String)] {
-        [(RoutingHeaders.requestID, id)] + (trace?.trace.exemplar.map { [(RoutingHeaders.traceID, $0.text)] } ?? [])
+        [(RoutingHeaders.requestID, id)] + (trace?.exemplar.map { [(RoutingHeaders.traceID, $0.text)] } ?? [])
     }
 
     private func fail(_ error: RouterError, id: String, _ trace: TracePoint?, on exchange: HTTPExchange) {
@@ -323,7 +321,7 @@ package struct GatewayService: HTTPService {
         exchange.send(local, adding: Self.ids(id, trace))
         trace?.set(InferenceSpans.status, .number(local.statusCode))
         trace?.fail(error.code.rawValue)
-        trace?.trace.finish()
+        trace?.finish()
     }
 }
 

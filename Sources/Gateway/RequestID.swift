@@ -1,3 +1,4 @@
+import Instruments
 import OpenAIWire
 import Synchronization
 
@@ -17,12 +18,12 @@ package struct RequestIDs: Sendable {
         return claimed
     }
 
-    /// A UUID of version 4's shape (RFC 9562), from a counter mixed by SplitMix64 (Steele et al., 2014): unique within the
+    /// A UUID of version 4's shape (RFC 9562), from a counter mixed by SplitMix64: unique within the
     /// process by construction, and without the system call that the system's random numbers cost.
     func make() -> String {
         let count = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
-        let high = Self.mix(seeds.0 &+ count &* 0x9E37_79B9_7F4A_7C15) & ~0xF000 | 0x4000
-        let low = Self.mix(seeds.1 &+ count &* 0x9E37_79B9_7F4A_7C15) & ~(0b11 << 62) | (0b10 << 62)
+        let high = SplitMix64.mixed(seeds.0, step: count) & ~0xF000 | 0x4000
+        let low = SplitMix64.mixed(seeds.1, step: count) & ~(0b11 << 62) | (0b10 << 62)
         return String(unsafeUninitializedCapacity: 36) { bytes in
             var position = 0
             for index in 0..<32 {
@@ -37,12 +38,5 @@ package struct RequestIDs: Sendable {
             }
             return 36
         }
-    }
-
-    private static func mix(_ value: UInt64) -> UInt64 {
-        var mixed = value
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -65,7 +65,7 @@ package struct InferenceRouter: Sendable {
         }
         guard exchange.isOpen else {
             request.trace?.fail(Outcome.cancelled.rawValue)
-            request.trace?.trace.finish()
+            request.trace?.finish()
             return
         }
         ProxyCall(request: request, order: order, router: self, exchange: exchange).start(at: now)

@@ -1,11 +1,5 @@
 import Synchronization
 
-#if canImport(Glibc)
-import Glibc
-#else
-import Darwin
-#endif
-
 /// One request that a bucket or counter counted: which trace tells more of it.
 package struct Exemplar: Hashable, Sendable {
     package let trace: TraceID
@@ -50,7 +44,7 @@ final class ExemplarSlots: @unchecked Sendable {
     }
 
     func put(_ trace: TraceID, value: Double, at index: Int) {
-        put(Exemplar(trace: trace, value: value, time: Self.now), at: index)
+        put(Exemplar(trace: trace, value: value, time: TraceClock.coarseWall), at: index)
     }
 
     func put(_ exemplar: Exemplar, at index: Int) {
@@ -81,16 +75,5 @@ final class ExemplarSlots: @unchecked Sendable {
         atomicMemoryFence(ordering: .acquiring)
         guard slot[Word.version].load(ordering: .relaxed) == version else { return nil }
         return TraceID(high: high, low: low).map { Exemplar(trace: $0, value: Double(bitPattern: value), time: time) }
-    }
-
-    /// By the coarse clock, which advances every few milliseconds and takes a few nanoseconds to read.
-    private static var now: UInt64 {
-        var time = timespec()
-        #if canImport(Glibc)
-        clock_gettime(CLOCK_REALTIME_COARSE, &time)
-        #else
-        clock_gettime(CLOCK_REALTIME, &time)
-        #endif
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 }

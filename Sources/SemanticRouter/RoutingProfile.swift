@@ -40,9 +40,7 @@ package final class RoutingProfile: Sendable {
     package func evaluate(_ prompt: Prompt, _ trace: TracePoint? = nil) -> Evaluation {
         var watch = Stopwatch()
         let readings = read(prompt, trace, &watch)
-        let signalSeconds = watch.total
-        metrics.stages.record(.signals, signalSeconds)
-
+        metrics.stages.record(.signals, watch.total)
         let deciding = trace?.begin(SemanticSpans.decision)
         let evaluation = conclude(readings)
         let match = evaluation.match.map { (name: decisions[$0.index].name, confidence: $0.confidence) }

@@ -64,7 +64,7 @@ package final class SemanticMetrics: Sendable {
     static let plugins = MetricDefinition.counter(
         "llm_plugin_execution_total",
         "What decisions' plugins did, by kind, decision and outcome: "
-            + PluginStatus.allCases.map(\.rawValue).joined(separator: ", ") + ".",
+            + pluginSuccess + ".",
         labels: ["plugin_type", "decision_name", "status"]
     )
     static let pluginLatency = MetricDefinition.histogram(
@@ -101,10 +101,8 @@ package final class SemanticMetrics: Sendable {
         case named = "model_specified"
     }
 
-    /// Upstream has `error` and `skipped` besides; plugins here can do neither.
-    package enum PluginStatus: String, Sendable, CaseIterable {
-        case success
-    }
+    /// The outcome of every plugin. Upstream has `error` and `skipped` besides; plugins here can do neither.
+    private static let pluginSuccess = "success"
 
     let models: ModelMetrics
     let stages: StageMetrics
@@ -188,8 +186,8 @@ package final class SemanticMetrics: Sendable {
         confidences.with(decision.name).record(decision.confidence)
     }
 
-    func recordPlugin(_ kind: PluginType, decision: String, _ status: PluginStatus, seconds: Double) {
-        executed.with(kind.rawValue, decision, status.rawValue).increment()
+    func recordPlugin(_ kind: PluginType, decision: String, seconds: Double) {
+        executed.with(kind.rawValue, decision, Self.pluginSuccess).increment()
         executionSeconds.with(kind.rawValue).record(seconds)
     }
 

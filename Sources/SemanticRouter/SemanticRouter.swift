@@ -84,7 +84,7 @@ package struct SemanticRouter: Sendable {
         let observer = Observer(metrics: metrics, trace: point)
         let outcome = outcome(of: request, judgement, isServed: isServed, observer)
         _ = watch.lap()
-        count(outcome, request, judgement, seconds: watch.total, trace: point?.trace.exemplar)
+        count(outcome, request, judgement, seconds: watch.total, trace: point?.exemplar)
         if let point { tell(point, request, outcome, judgement) }
         return outcome
     }
@@ -294,7 +294,7 @@ package struct SemanticRouter: Sendable {
         plugins?.set(SemanticSpans.pluginTypes, .texts([PluginType.fastResponse.rawValue]))
         defer {
             plugins?.end()
-            observer?.metrics.recordPlugin(.fastResponse, decision: decision.name, .success, seconds: watch.lap())
+            observer?.metrics.recordPlugin(.fastResponse, decision: decision.name, seconds: watch.lap())
         }
         var response = FastResponse(settings).response(to: request.text, unixSeconds: unixTime())
         let facts = HeaderContract.Facts(
@@ -407,7 +407,7 @@ extension Optional<SemanticRouter.Observer> {
         let enriched = enrich { type, act in
             var watch = Stopwatch()
             act()
-            observer.metrics.recordPlugin(type, decision: decision.name, .success, seconds: watch.lap())
+            observer.metrics.recordPlugin(type, decision: decision.name, seconds: watch.lap())
             if span != nil { types.append(type.rawValue) }
         }
         observer.metrics.stages.record(.enrichment, watch.lap())

@@ -335,10 +335,10 @@ final class SimExchange {
 
     private func beginTrace() {
         guard let tracer = engine.tracer else { return }
-        let states = head.headers[TraceContext.stateHeader]
-        let parent = head.headers.first(name: TraceContext.parentHeader).flatMap { value in
-            TraceContext(traceparent: value, tracestate: states.isEmpty ? nil : states.joined(separator: ","))
-        }
+        let parent = TraceContext(
+            traceparent: head.headers.first(name: TraceContext.parentHeader),
+            tracestates: head.headers[TraceContext.stateHeader]
+        )
         trace = tracer.begin(SimSpans.request, parent: parent)
     }
 

@@ -38,7 +38,7 @@ struct AnswerRecorder: ~Copyable {
     mutating func receive(_ part: ProcessingRequest.BodyPart, _ trace: TracePoint?) {
         hasBody = hasBody || part.bytes.readableBytes > 0
         if meter.receive(part.bytes), (200..<300).contains(status) {
-            model.receivedToken(after: elapsed, trace: trace?.trace.exemplar)
+            model.receivedToken(after: elapsed, trace: trace?.exemplar)
         }
         if part.isLast { end(trace) }
     }
@@ -51,7 +51,7 @@ struct AnswerRecorder: ~Copyable {
         if hasBody {
             model.failed(.cancellation, after: elapsed)
         } else if !countFailure(after: headTime) {
-            model.receivedToken(after: headTime, trace: trace?.trace.exemplar)
+            model.receivedToken(after: headTime, trace: trace?.exemplar)
         }
     }
 
@@ -73,13 +73,13 @@ struct AnswerRecorder: ~Copyable {
             after: elapsed,
             completionTokens: usage?.completionTokens ?? (meter.isEventStream ? meter.events : nil),
             isStream: meter.isEventStream,
-            trace: trace?.trace.exemplar
+            trace: trace?.exemplar
         )
     }
 
     private func countFailure(after time: Duration) -> Bool {
-        guard status >= 400 else { return false }
-        model.failed(status >= 500 ? .failedByModel : .refusedByModel, after: time)
+        guard let failure = RequestFailure(status: status) else { return false }
+        model.failed(failure, after: time)
         return true
     }
 }

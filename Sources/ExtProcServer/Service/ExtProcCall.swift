@@ -78,8 +78,14 @@ final class ExtProcCall: GRPCCallHandler {
         guard trace == nil, let tracer = service.tracer else { return }
         hasRoom = fields.count <= Self.mostFields || fields.first("traceparent") != nil
         let parent =
-            TraceContext(call.header(TraceContext.parentHeader), call.headers(TraceContext.stateHeader))
-            ?? TraceContext(fields.first("traceparent"), fields.values(TraceContext.stateHeader))
+            TraceContext(
+                traceparent: call.headers(TraceContext.parentHeader).first,
+                tracestates: call.headers(TraceContext.stateHeader)
+            )
+            ?? TraceContext(
+                traceparent: fields.first("traceparent"),
+                tracestates: fields.values(TraceContext.stateHeader)
+            )
         guard let trace = tracer.begin(SemanticSpans.request, parent: parent) else {
             if parent == nil { untraced = tracer.untraced() }
             return
@@ -98,19 +104,13 @@ final class ExtProcCall: GRPCCallHandler {
 
     func ended() {
         if let code = stream.refusal {
-            service.metrics.countRefusal(code)
+            service.countRefusal(code, trace)
         } else if !isCounted, stream.isDecided {
-            service.metrics.count(.pass)
-        }
-        if let code = stream.refusal {
-            trace?.fail(code.rawValue)
-            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.refuse.rawValue))
-        } else if !isCounted, stream.isDecided {
-            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.pass.rawValue))
+            service.count(.pass, trace)
         }
         answer?.close(trace)
         answer = nil
-        trace?.trace.finish()
+        trace?.finish()
         timer?.cancel()
         service.budget.release(reservedBytes)
         reservedBytes = 0
@@ -193,13 +193,5 @@ final class ExtProcCall: GRPCCallHandler {
         service.metrics.countFailure(failure)
         trace?.fail(failure.rawValue)
         call.finish(status)
-    }
-}
-
-extension TraceContext {
-    fileprivate init?(_ traceparent: String?, _ tracestates: [String]) {
-        guard let traceparent else { return nil }
-        let state = tracestates.isEmpty ? nil : tracestates.joined(separator: ",")
-        self.init(traceparent: traceparent, tracestate: state)
     }
 }

@@ -77,8 +77,8 @@ package struct ExtProcMetrics: Sendable {
     }
 
     func count(_ outcome: Outcome) { outcomes[outcome]?.increment() }
+    /// Why a request was refused, besides that it was.
     func countRefusal(_ code: RouterError.Code) {
-        count(.refuse)
         refused.with(code.rawValue).increment()
         if code == .invalidJSON { models.countFailure(.parse, model: nil) }
     }

@@ -57,21 +57,31 @@ package struct ExtProcService: GRPCMethod {
         }
     }
 
+    /// What became of a request, as a figure and in its span.
+    func count(_ outcome: ExtProcMetrics.Outcome, _ trace: TracePoint?) {
+        metrics.count(outcome)
+        trace?.set(SemanticSpans.outcome, .text(outcome.rawValue))
+    }
+
+    func countRefusal(_ code: RouterError.Code, _ trace: TracePoint?) {
+        count(.refuse, trace)
+        metrics.countRefusal(code)
+        trace?.fail(code.rawValue)
+    }
+
     private func models(_ name: String?, _ head: RequestHead, _ trace: TracePoint?) -> ExtProcStream.Verdict {
         let list = ModelList(semantic.current.modelCards)
         guard let name else { return respond(.json(list.json), to: head, trace) }
         // One that is none of ours may be a worker's.
         guard let card = list.entries.first(where: { $0.id == name }) else {
-            metrics.count(.pass)
-            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.pass.rawValue))
+            count(.pass, trace)
             return .proceed(ExtProcStream.Proceeding())
         }
         return respond(.json(card.json.bytes), to: head, trace)
     }
 
     private func respond(_ local: LocalResponse, to head: RequestHead, _ trace: TracePoint?) -> ExtProcStream.Verdict {
-        metrics.count(.respond)
-        trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.respond.rawValue))
+        count(.respond, trace)
         return .respond(ImmediateResponse(local, to: head, details: "sextant_local_response"))
     }
 
@@ -93,8 +103,7 @@ package struct ExtProcService: GRPCMethod {
             // Who serves what is known to the inference router behind Envoy alone.
             let outcome = router.routeNow(inbound, isServed: { _ in true }, trace: trace)
             let verdict = try ExtProcTranslator.verdict(outcome, for: text, head: head, by: router)
-            metrics.count(outcome.kind)
-            trace?.set(SemanticSpans.outcome, .text(outcome.kind.rawValue))
+            count(outcome.kind, trace)
             return verdict
         } catch {
             guard error.origin == .client else {
@@ -102,9 +111,7 @@ package struct ExtProcService: GRPCMethod {
                 trace?.fail(error.code.rawValue)
                 return .proceed(ExtProcStream.Proceeding())
             }
-            metrics.countRefusal(error.code)
-            trace?.fail(error.code.rawValue)
-            trace?.set(SemanticSpans.outcome, .text(ExtProcMetrics.Outcome.refuse.rawValue))
+            countRefusal(error.code, trace)
             return .respond(ImmediateResponse(error, to: head))
         }
     }

@@ -89,17 +89,7 @@ extension HeaderMutation {
 
     /// Whether Envoy takes a field: a name of RFC 9110's token characters, a value without control characters.
     static func canSend(name: String, value: String?) -> Bool {
-        !name.isEmpty && name.utf8.allSatisfy(isToken)
-            && (value?.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 } ?? true)
-    }
-
-    private static func isToken(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
+        HeaderField.isName(name) && value.map(HeaderField.isValue) ?? true
     }
 }
 

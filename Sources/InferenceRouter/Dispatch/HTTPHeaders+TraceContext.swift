@@ -14,8 +14,9 @@ extension HTTPHeaders {
 
     /// What the sender says of the trace that its request belongs to; nil for nothing that can be read.
     package var traceContext: TraceContext? {
-        guard let parent = first(name: TraceContext.parentHeader) else { return nil }
-        let states = self[TraceContext.stateHeader]
-        return TraceContext(traceparent: parent, tracestate: states.isEmpty ? nil : states.joined(separator: ","))
+        TraceContext(
+            traceparent: first(name: TraceContext.parentHeader),
+            tracestates: self[TraceContext.stateHeader]
+        )
     }
 }

@@ -151,7 +151,7 @@ final class ProxyCall: UpstreamReceiver {
 
     func receivedBody(_ piece: ByteBuffer) {
         if meter.receive(piece), isSuccess {
-            measured?.receivedToken(after: elapsed, trace: request.trace?.trace.exemplar)
+            measured?.receivedToken(after: elapsed, trace: request.trace?.exemplar)
         }
         exchange.write(piece)
     }
@@ -176,39 +176,28 @@ final class ProxyCall: UpstreamReceiver {
 
     private func measure(_ failure: RequestFailure) {
         guard !isOver else { return }
-        measured?.failed(failure, after: elapsed, trace: request.trace?.trace.exemplar)
+        measured?.failed(failure, after: elapsed, trace: request.trace?.exemplar)
     }
 
     private func measureAnswer() {
-        switch status.code {
-        case 200..<300:
-            let usage = meter.usage
-            if let usage {
-                measured?.recordTokens(
-                    prompt: usage.promptTokens,
-                    cached: usage.cachedTokens ?? 0,
-                    completion: usage.completionTokens
-                )
-                worker?.metrics.recordTokens(
-                    model: request.model,
-                    prompt: usage.promptTokens,
-                    completion: usage.completionTokens
-                )
-                if let trace = request.trace {
-                    trace.set(InferenceSpans.inputTokens, .number(usage.promptTokens))
-                    trace.set(InferenceSpans.outputTokens, .number(usage.completionTokens))
-                }
-            }
-            measured?.succeeded(
-                after: elapsed,
-                completionTokens: usage?.completionTokens ?? (meter.isEventStream ? meter.events : nil),
-                isStream: meter.isEventStream,
-                trace: request.trace?.trace.exemplar
-            )
-        case 500...: measure(.failedByModel)
-        case 400...: measure(.refusedByModel)
-        default: break
-        }
+        if let failure = RequestFailure(status: Int(status.code)) { return measure(failure) }
+        guard isSuccess else { return }
+        let usage = meter.usage
+        if let usage { measure(usage) }
+        measured?.succeeded(
+            after: elapsed,
+            completionTokens: usage?.completionTokens ?? (meter.isEventStream ? meter.events : nil),
+            isStream: meter.isEventStream,
+            trace: request.trace?.exemplar
+        )
+    }
+
+    private func measure(_ usage: Usage) {
+        let (prompt, completion) = (usage.promptTokens, usage.completionTokens)
+        measured?.recordTokens(prompt: prompt, cached: usage.cachedTokens ?? 0, completion: completion)
+        worker?.metrics.recordTokens(model: request.model, prompt: prompt, completion: completion)
+        request.trace?.set(InferenceSpans.inputTokens, .number(prompt))
+        request.trace?.set(InferenceSpans.outputTokens, .number(completion))
     }
 
     func failed(_ error: UpstreamError) {
@@ -292,7 +281,7 @@ final class ProxyCall: UpstreamReceiver {
         let local = ErrorResponder.respond(to: error)
         request.trace?.fail(error.code.rawValue)
         request.trace?.set(InferenceSpans.status, .number(local.statusCode))
-        let trace = request.trace?.trace.exemplar.map { [(RoutingHeaders.traceID, $0.text)] }
+        let trace = request.trace?.exemplar.map { [(RoutingHeaders.traceID, $0.text)] }
         exchange.send(local, adding: request.responseHeaders + (trace ?? []))
     }
 
@@ -351,7 +340,7 @@ final class ProxyCall: UpstreamReceiver {
         if outcome != .success { (span ?? request.trace)?.fail(outcome.rawValue) }
         span?.end()
         span = nil
-        request.trace?.trace.finish()
+        request.trace?.finish()
         measured = nil
         lease = nil
         call = nil

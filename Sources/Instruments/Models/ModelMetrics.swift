@@ -269,6 +269,15 @@ package enum RequestFailure: String, Sendable, CaseIterable {
     case refusedByModel = "upstream_4xx"
     case failedByModel = "upstream_5xx"
     case noModel = "no_model_selected"
+
+    /// What an answer's status says of its request; nil where it did not fail.
+    package init?(status: Int) {
+        switch status {
+        case 500...: self = .failedByModel
+        case 400...: self = .refusedByModel
+        default: return nil
+        }
+    }
 }
 
 /// One request to a model, measured from its beginning to the end of this value: whatever happens, the model has one

@@ -12,6 +12,15 @@ package enum TraceClock {
     /// Since 1970.
     package static var wall: UInt64 { read(CLOCK_REALTIME) }
 
+    /// Since 1970, by a clock that advances every few milliseconds and takes a few nanoseconds to read.
+    static var coarseWall: UInt64 {
+        #if canImport(Glibc)
+        read(CLOCK_REALTIME_COARSE)
+        #else
+        read(CLOCK_REALTIME)
+        #endif
+    }
+
     /// What is added to the monotonic clock for the wall clock.
     static var wallOffset: UInt64 { wall &- monotonic }
 

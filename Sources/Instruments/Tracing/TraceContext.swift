@@ -77,6 +77,13 @@ package struct TraceContext: Hashable, Sendable {
         state = tracestate.map(Self.passedOn) ?? ""
     }
 
+    /// Reads the headers' fields, of which `tracestate` may be several; nil for a sender who says nothing that can be read.
+    package init?(traceparent: String?, tracestates: [String]) {
+        guard let traceparent else { return nil }
+        let state = tracestates.isEmpty ? nil : tracestates.joined(separator: ",")
+        self.init(traceparent: traceparent, tracestate: state)
+    }
+
     /// The value of `traceparent`, version 00.
     package var traceparent: String {
         String(unsafeUninitializedCapacity: Self.length) { bytes in

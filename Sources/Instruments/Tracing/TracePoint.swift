@@ -17,6 +17,12 @@ package struct TracePoint: Sendable {
     package func set(_ key: SpanAttribute, _ value: SpanAttribute.Value) { trace.set(key, value, on: span) }
     package func fail(_ reason: String) { trace.fail(span, reason) }
 
+    /// The trace's id, if a collector gets to see it.
+    package var exemplar: TraceID? { trace.exemplar }
+
+    /// Ends the whole trace.
+    package func finish() { trace.finish() }
+
     /// What the next process is told when it is asked as part of this span.
     package var context: TraceContext { trace.context(of: span) }
 }

@@ -48,17 +48,10 @@ package struct TracingLayer: Hashable, Sendable {
     /// How long spans wait for a batch to fill up.
     package var batchDelay: Duration?
 
-    package init() {}
-
-    /// Whether a header of an export may be so: a name of RFC 9110 section 5.6.2, and no control characters in the value,
-    /// which would begin another header.
-    package static func isHeader(_ name: String, _ value: String) -> Bool {
-        let isName = name.utf8.allSatisfy { byte in
-            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) && byte >= 0x41
-                || "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
-        return isName && !name.isEmpty && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
+    /// - Parameter endpoint: whoever names a collector wants traces.
+    package init(endpoint: TraceEndpoint? = nil) {
+        self.endpoint = endpoint
+        isEnabled = endpoint.map { _ in true }
     }
 
     /// This, and what `lower` says where this says nothing.

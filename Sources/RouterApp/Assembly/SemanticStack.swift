@@ -65,10 +65,7 @@ package struct SemanticStack: Sendable {
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> SemanticStack {
-        let registry = MetricRegistry(isRecording: options.recordsMetrics)
-        ProcessMetrics.register(in: registry)
-        HostMetrics.register(in: registry)
-        EventLoopMonitor(registry: registry).watch(group)
+        let registry = options.metrics.registry(for: group)
         let lifecycle = Lifecycle()
         let models = ModelMetrics(registry: registry)
         let policy = try PolicyFile(

@@ -75,10 +75,7 @@ package struct ServeStack: Sendable {
         group: MultiThreadedEventLoopGroup,
         logger: Logger
     ) async throws -> ServeStack {
-        let registry = MetricRegistry(isRecording: options.recordsMetrics)
-        ProcessMetrics.register(in: registry)
-        HostMetrics.register(in: registry)
-        EventLoopMonitor(registry: registry).watch(group)
+        let registry = options.metrics.registry(for: group)
 
         let models = ModelMetrics(registry: registry)
         let inferenceMetrics = InferenceMetrics(registry: registry, models: models)

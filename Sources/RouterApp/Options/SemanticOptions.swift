@@ -37,7 +37,7 @@ package struct SemanticOptions: Configurable {
     package var models = ModelOptions()
 
     // Metrics
-    package var recordsMetrics = true
+    package var metrics = MetricFlags()
 
     // Tracing
     package var tracing = TracingFlags()
@@ -102,13 +102,7 @@ package struct SemanticOptions: Configurable {
             ManagementOptions.fields(at: \Self.management)
         }
         FieldGroup("Models") { ModelOptions.fields(at: \Self.models) }
-        FieldGroup("Metrics") {
-            Field(
-                "record-metrics",
-                \.recordsMetrics,
-                "Whether what happens is counted. Without, /metrics shows little more than what is at the moment."
-            )
-        }
+        FieldGroup("Metrics") { MetricFlags.fields(at: \Self.metrics) }
         FieldGroup("Tracing") { TracingFlags.fields(at: \Self.tracing) }
         FieldGroup("Logs") {
             Field("log-level", \.logLevel, "The least severe level that is logged.")

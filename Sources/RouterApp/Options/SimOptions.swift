@@ -101,10 +101,7 @@ package struct SimOptions: Configurable {
 
     /// What the flags say about tracing.
     package var tracing: TracingLayer {
-        var layer = TracingLayer()
-        layer.endpoint = tracesEndpoint.flatMap { TraceEndpoint($0, isTLS: false) }
-        if layer.endpoint != nil { layer.isEnabled = true }
-        return layer
+        TracingLayer(endpoint: tracesEndpoint.flatMap { TraceEndpoint($0, isTLS: false) })
     }
 
     /// The settings as the worker takes them.

@@ -191,22 +191,12 @@ package struct HeaderMutationSettings: PluginSettings {
     fileprivate static let nameRule =
         "must name headers that are neither the connection's own (host, content-length, …) nor a router's (x-vsr-*, x-authz-*)"
 
-    /// A token of RFC 9110 section 5.6.2 that neither frames nor addresses the message, and by which routers and trusted
+    /// A header's name that neither frames nor addresses the message, and by which routers and trusted
     /// hops do not speak to each other.
     fileprivate static func isAllowed(_ name: String) -> Bool {
-        let isToken =
-            !name.isEmpty
-            && name.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"):
-                    true
-                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-                }
-            }
         let folded = name.lowercased()
-        return isToken && folded != "host" && folded != RoutingHeaders.requestID && !HopByHop.includes(folded)
-            && !RoutingHeaders.isReserved(folded)
+        return HeaderField.isName(name) && folded != "host" && folded != RoutingHeaders.requestID
+            && !HopByHop.includes(folded) && !RoutingHeaders.isReserved(folded)
     }
 }
 

@@ -1,5 +1,6 @@
 package import ConfigKit
 package import Instruments
+import OpenAIWire
 
 /// `global.services.observability.tracing`.
 package struct TracingConfig: Configurable {
@@ -117,7 +118,7 @@ extension TracingConfig {
         package func validate(_ report: inout ValidationReport) {
             if type == .stdout { report.notSupported("traces are sent to collectors only", at: "type") }
             for (name, value) in headers.sorted(by: { $0.key < $1.key })
-            where !TracingLayer.isHeader(name, value.reveal()) {
+            where !(HeaderField.isName(name) && HeaderField.isValue(value.reveal())) {
                 report.error(
                     "cannot be sent: the name is no header's, or the value has line breaks",
                     at: "headers",

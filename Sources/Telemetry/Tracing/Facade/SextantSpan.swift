@@ -68,7 +68,7 @@ package final class SextantSpan: Tracing.Span {
         attributes.forEach { name, value in
             if let value = value.ours { point.set(Instruments.SpanAttribute(name, ""), value) }
         }
-        if isRoot { point.trace.finish() } else { point.end() }
+        if isRoot { point.finish() } else { point.end() }
     }
 }
 

@@ -53,9 +53,7 @@ package struct TracingFlags: Sendable, Hashable {
 
     /// What the flags say about tracing.
     package var layer: TracingLayer {
-        var layer = TracingLayer()
-        layer.endpoint = endpoint.flatMap { TraceEndpoint($0, isTLS: isSecure) }
-        if layer.endpoint != nil { layer.isEnabled = true }
+        var layer = TracingLayer(endpoint: endpoint.flatMap { TraceEndpoint($0, isTLS: isSecure) })
         layer.resource["service.name"] = serviceName
         return layer
     }

@@ -1,5 +1,6 @@
 package import ConfigKit
 package import Instruments
+import OpenAIWire
 
 /// OpenTelemetry's environment variables, as far as they concern traces
 /// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and
@@ -82,7 +83,7 @@ package struct TracingVariables: Sendable {
             }
         }
         if let (name, value) = exporter("HEADERS") {
-            if let pairs = Self.pairs(value), pairs.allSatisfy({ TracingLayer.isHeader($0, $1) }) {
+            if let pairs = Self.pairs(value), pairs.allSatisfy({ HeaderField.isName($0) && HeaderField.isValue($1) }) {
                 layer.headers = Dictionary(pairs.map { ($0.lowercased(), $1) }) { $1 }
             } else {
                 ignore(name, "it is not a list of headers such as name=value,name=value")
