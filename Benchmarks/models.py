@@ -64,18 +64,25 @@ class Talker:
     def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, line: str) -> dict:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+    def read(self) -> dict:
+        assert self.process.stdout
         answer = self.process.stdout.readline()
         if not answer:
             raise SystemExit(f"{self.process.args[0]} ended")
         return json.loads(answer)
 
+    def ask(self, line: str) -> dict:
+        assert self.process.stdin
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
     def close(self) -> None:
         assert self.process.stdin
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         if self.process.stdout:
             self.process.stdout.close()
         self.process.wait(timeout=30)
@@ -89,13 +96,16 @@ LATENCY_HEAD = [
 
 def latencies(
     models: Path, subjects: "Sequence[tuple[str, str]]", lengths: "Sequence[int]", rounds: int, runs: int
-) -> "tuple[list[list[str]], float]":
-    """A row for each subject and length, and the largest ratio of the processor's time to Python's."""
+) -> "tuple[list[list[str]], float, str]":
+    """A row for each subject and length, the largest ratio of the processor's time to Python's, and the library's version."""
     rows: "list[list[str]]" = []
     ratios: "list[float]" = []
     ours = Talker(str(PROBE), "measure", str(models), str(LIBRARY))
     theirs = Talker(str(PYTHON), str(YARDSTICK))
     try:
+        version, other_version = ours.read()["version"], theirs.read()["version"]
+        if version != other_version:
+            raise SystemExit(f"ONNX Runtime is {version} here and {other_version} in Python: no comparison")
         with tempfile.TemporaryDirectory() as folder:
             for name, precision in subjects:
                 file = f"{folder}/{name}-{precision}.onnx"
@@ -123,7 +133,7 @@ def latencies(
     finally:
         ours.close()
         theirs.close()
-    return rows, max(ratios)
+    return rows, max(ratios), version
 
 
 def verdict(is_met: bool) -> str:
@@ -139,10 +149,10 @@ def main() -> int:
 
     machine = Machine.here("")
     loaded = probe("load", str(MODELS), str(LIBRARY))
-    rows, ratio = latencies(MODELS, SUBJECTS, LENGTHS, rounds, runs)
+    rows, ratio, version = latencies(MODELS, SUBJECTS, LENGTHS, rounds, runs)
     with tempfile.TemporaryDirectory() as folder:
         long_model.write(Path(folder) / LONG_SUBJECT[0])
-        long_rows, long_ratio = latencies(Path(folder), [LONG_SUBJECT], LONG_LENGTHS, LONG_ROUNDS, LONG_RUNS)
+        long_rows, long_ratio, _ = latencies(Path(folder), [LONG_SUBJECT], LONG_LENGTHS, LONG_ROUNDS, LONG_RUNS)
     static = {length: probe("static", str(MODELS), str(length)) for length in STATIC_LENGTHS}
     tokens = {
         name: probe("tokenize", str(MODELS), name)["nanoseconds"] for name in ("all-MiniLM-L6-v2", "rampart", "potion-base-8M")
@@ -154,7 +164,7 @@ def main() -> int:
         ("CPU time of a run, the most of all ratios to Python's", f"≤ {MOST_RATIO}", f"{max(ratio, long_ratio):.2f}",
          max(ratio, long_ratio) <= MOST_RATIO),
         *[
-            (f"static embedding of {length:,} tokens, p50", f"≤ {most} ms", f"{static[length]['p50']:.3f} ms",
+            (f"static embedding of {length:,} tokens, CPU time, p50", f"≤ {most} ms", f"{static[length]['p50']:.3f} ms",
              static[length]["p50"] <= most)
             for length, most in MOST_STATIC_MS.items()
         ],
@@ -179,12 +189,12 @@ def main() -> int:
             LATENCY_HEAD, long_rows,
         ),
         Table(
-            "Static embeddings (potion-base-8M), tokenizing included", ["tokens", "p50 ms", "p99 ms"],
+            "Static embeddings (potion-base-8M), tokenizing included, CPU time", ["tokens", "p50 ms", "p99 ms"],
             [[f"{length:,}", f"{found['p50']:.3f}", f"{found['p99']:.3f}"] for length, found in static.items()],
         ),
         Table(
             f"{RATE:,} unique prompts/s of 8 to 40 words, MiniLM in 8 bits, deadlines of {DEADLINE_MS} ms, 2 threads, "
-            "the load on the same 2 cores",
+            f"the load on the same {machine.cores} cores",
             ["peak/s", "answered/s", "of the peak", "answered", "refused at once", "late", "p50 ms", "p99 ms", "p99.9 ms",
              "longest ms"],
             [[f"{budget['peak']:,.0f}", f"{budget['throughput']:,.0f}", f"{share:.0%}", f"{budget['answered']:,}",
@@ -195,7 +205,7 @@ def main() -> int:
     lines = [
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB; {machine.system}, kernel {machine.kernel}",
         f"commit {machine.commit}, {machine.date}, load average at the start {machine.load_average:.2f}",
-        f"{rounds} interleaved rounds of {runs} runs for each figure; one thread; ONNX Runtime 1.32.0 for both",
+        f"{rounds} interleaved rounds of {runs} runs for each figure; one thread; ONNX Runtime {version} for both",
     ]
     print(report.as_text(lines, tables))
     if options.markdown:

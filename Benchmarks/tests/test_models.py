@@ -31,7 +31,7 @@ class Talking(unittest.TestCase):
         gone = models.Talker(sys.executable, "-c", "import sys; sys.stdin.readline()")
         with self.assertRaises(SystemExit):
             gone.ask("1")
-        gone.process.stdout.close()
+        gone.close()
 
 
 class LongModel(unittest.TestCase):
