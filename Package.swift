@@ -213,6 +213,7 @@ let package = Package(
         ),
         tests("Gateway", ["OpenAIWire", "Credentials", nioCore, nioHTTP1]),
         tests("AdminAPI", ["OpenAIWire", "HTTPTransport", "Credentials", nioCore, nioPosix, nioHTTP1]),
+        tests("RouterApp"),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [

@@ -14,10 +14,10 @@ struct ProcessModels: Sendable {
     /// Loads what the options name, apart from event loops; nil where they name nothing.
     ///
     /// A model that cannot be loaded is a line in the log: the process serves without it.
-    /// - Throws: where the folder of models cannot be read.
     static func start(_ options: ModelOptions, registry: MetricRegistry, logger: Logger) async throws -> ProcessModels?
     {
-        guard let settings = try options.settings() else { return nil }
+        guard let (settings, notes) = options.settings() else { return nil }
+        for note in notes { logger.warning("\(note)") }
         let models = try await NIOThreadPool.singleton.runIfActive {
             ClassifierModels(settings, registry: registry) { name, problem in
                 logger.warning("a model is left out", metadata: ["model": "\(name)", "problem": "\(problem)"])

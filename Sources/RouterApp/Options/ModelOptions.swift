@@ -1,6 +1,5 @@
 import ClassifierEngine
 package import ConfigKit
-import Foundation
 
 /// The flags that say which models a process runs itself, for every command that reads requests.
 package struct ModelOptions: Sendable, Hashable {
@@ -62,46 +61,27 @@ package struct ModelOptions: Sendable, Hashable {
         )
     }
 
-    /// What there is to load, by the folder's contents; nil where no folder is named.
-    ///
-    /// - Throws: where the folder cannot be read.
-    func settings() throws(ModelFolderError) -> ClassifierModels.Settings? {
-        guard let folder else { return nil }
-        let names: [String]
-        do {
-            names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
-        } catch {
-            throw ModelFolderError(folder: folder)
+    /// What the options' own `validate` calls.
+    package func validate(_ report: inout ValidationReport) {
+        if folder == nil, library != nil {
+            report.error("has no effect without --models-dir", at: "onnxruntime")
         }
-        var settings = ClassifierModels.Settings()
-        settings.threads = threads
-        let usual = folder + "/onnxruntime/libonnxruntime.so"
-        settings.library = library ?? (FileManager.default.isReadableFile(atPath: usual) ? usual : nil)
-        for name in names {
-            let path = folder + "/" + name
-            guard ["config.json", "tokenizer.json"].allSatisfy({ Self.isThere(path + "/" + $0) }) else { continue }
-            // The same model in a form that 8 bits can be made of, as scripts/models/unpack-weights leaves it.
-            let unpacked = precision == .int8 && Self.isThere(path + "-weights/model.safetensors")
-            if name.hasSuffix("-weights"), Self.isThere(String(path.dropLast("-weights".count)) + "/config.json") {
-                continue
-            }
-            if StaticModel.isStatic(folder: path) {
-                settings.staticModels.append((name, path))
-            } else {
-                var entry = ClassifierModels.Entry(name: name, folder: unpacked ? path + "-weights" : path)
-                if canaryShare.value > 0 { entry.settings.canary = Canary.Settings(share: canaryShare.value) }
-                entry.settings.encoder.model.precision = precision == .int8 ? .int8 : .float32
-                settings.encoders.append(entry)
-            }
-        }
-        return settings
     }
 
-    private static func isThere(_ path: String) -> Bool { FileManager.default.isReadableFile(atPath: path) }
-}
-
-/// A folder of models that is none.
-struct ModelFolderError: Error, CustomStringConvertible {
-    let folder: String
-    var description: String { "--models-dir: the folder \(folder) cannot be read" }
+    /// What there is to load, and lines for the log about what is not; nil where no folder is named.
+    func settings() -> (settings: ClassifierModels.Settings, notes: [String])? {
+        guard let folder else { return nil }
+        let found = ModelFolder(folder, prefersUnpacked: precision == .int8)
+        var settings = ClassifierModels.Settings()
+        settings.threads = threads
+        settings.library = library ?? folder + "/onnxruntime/libonnxruntime.so"
+        settings.staticModels = found.statics.map { ($0.name, $0.path) }
+        settings.encoders = found.encoders.map { model in
+            var entry = ClassifierModels.Entry(name: model.name, folder: model.path)
+            if canaryShare.value > 0 { entry.settings.canary = Canary.Settings(share: canaryShare.value) }
+            entry.settings.encoder.model.precision = precision == .int8 ? .int8 : .float32
+            return entry
+        }
+        return (settings, found.notes)
+    }
 }
