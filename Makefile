@@ -58,9 +58,10 @@ models: ## Fetch the small models that Sextant can run itself, into .models
 	scripts/quietly swift build $(SWIFT_FLAGS) --product classifier-probe
 	scripts/models/quantize
 
-demo: ## Start a gateway and simulated workers, send real requests, show the routing
+demo: ## Fetch models, start a gateway and simulated workers, send real requests, show the routing
 	scripts/quietly swift build $(SWIFT_FLAGS) --product sextant
 	scripts/python-env openai
+	scripts/fetch-models
 	scripts/demo
 
 demo-envoy: ## The same behind Envoy; then with Sextant's semantic router killed
