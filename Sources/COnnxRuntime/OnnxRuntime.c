@@ -11,7 +11,7 @@
 
 // Places in the table of functions that OrtApiBase.GetApi returns. It is append-only: onnxruntime_c_api.cc of ONNX Runtime
 // 1.11 and later lists it in order (ort_api_1_to_N) and asserts where each version ends (version 1 at 101, version 4 at
-// 126). All of these are from versions 1 to 5.
+// 126, version 8 at 169). All of these are from versions 1 to 8.
 enum {
     SLOT_GET_ERROR_MESSAGE = 2,
     SLOT_CREATE_ENV = 3,
@@ -20,7 +20,6 @@ enum {
     SLOT_RUN = 9,
     SLOT_CREATE_SESSION_OPTIONS = 10,
     SLOT_DISABLE_MEM_PATTERN = 17,
-    SLOT_DISABLE_CPU_MEM_ARENA = 19,
     SLOT_SET_GRAPH_OPTIMIZATION_LEVEL = 23,
     SLOT_SET_INTRA_OP_THREADS = 24,
     SLOT_SET_INTER_OP_THREADS = 25,
@@ -29,6 +28,7 @@ enum {
     SLOT_INPUT_TYPE_INFO = 33,
     SLOT_INPUT_NAME = 36,
     SLOT_OUTPUT_NAME = 37,
+    SLOT_CREATE_RUN_OPTIONS = 39,
     SLOT_CREATE_TENSOR_WITH_DATA = 49,
     SLOT_IS_TENSOR = 50,
     SLOT_TENSOR_DATA = 51,
@@ -46,10 +46,13 @@ enum {
     SLOT_RELEASE_MEMORY_INFO = 94,
     SLOT_RELEASE_SESSION = 95,
     SLOT_RELEASE_VALUE = 96,
+    SLOT_RELEASE_RUN_OPTIONS = 97,
     SLOT_RELEASE_TYPE_INFO = 98,
     SLOT_RELEASE_SHAPE = 99,
     SLOT_RELEASE_SESSION_OPTIONS = 100,
     SLOT_ADD_SESSION_CONFIG_ENTRY = 130,
+    SLOT_CREATE_AND_REGISTER_ALLOCATOR = 144,
+    SLOT_ADD_RUN_CONFIG_ENTRY = 165,
 };
 
 // 1.17 is the first release with all operators that our graphs and published 4-bit models use (MatMulNBits); its table is
@@ -65,6 +68,10 @@ enum { ALLOCATOR_ARENA = 1, MEMORY_DEFAULT = 0 };
 
 enum { ELEMENT_FLOAT = 1 };
 
+// GraphOptimizationLevel ORT_ENABLE_ALL: exporters write plain operators, which the library then joins. Graphs of the
+// engine's own have theirs joined already, and run as fast at any level.
+enum { OPTIMIZE_ALL = 99 };
+
 typedef void (*any_function)(void);
 typedef void *status;
 
@@ -74,6 +81,8 @@ struct onnx_runtime {
     void *environment;
     void *memory;
     void *allocator;
+    /// Options of runs that give their memory back. Runs only read them, so that all threads share them.
+    void *giving_back;
 };
 
 struct onnx_session {
@@ -142,6 +151,16 @@ char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
         failure = CALL(made, SLOT_CREATE_CPU_MEMORY_INFO, (int, int, void **),
                        (ALLOCATOR_ARENA, MEMORY_DEFAULT, &made->memory));
     if (failure == NULL) failure = CALL(made, SLOT_DEFAULT_ALLOCATOR, (void **), (&made->allocator));
+    if (failure == NULL) failure = CALL(made, SLOT_CREATE_RUN_OPTIONS, (void **), (&made->giving_back));
+    // The memory that all sessions' runs take theirs from, instead of each session keeping some of its own. The library has
+    // one environment for each process: where it is open already, so is this, and the refusal means nothing.
+    if (failure == NULL)
+        free(CALL(made, SLOT_CREATE_AND_REGISTER_ALLOCATOR, (void *, const void *, const void *),
+                  (made->environment, made->memory, NULL)));
+    // Key and value: onnxruntime_run_options_config_keys.h.
+    if (failure == NULL)
+        failure = CALL(made, SLOT_ADD_RUN_CONFIG_ENTRY, (void *, const char *, const char *),
+                       (made->giving_back, "memory.enable_memory_arena_shrinkage", "cpu:0"));
     if (failure != NULL) {
         onnx_runtime_close(made);
         return failure;
@@ -151,6 +170,7 @@ char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
 }
 
 void onnx_runtime_close(onnx_runtime *runtime) {
+    if (runtime->giving_back != NULL) DROP(runtime, SLOT_RELEASE_RUN_OPTIONS, runtime->giving_back);
     if (runtime->memory != NULL) DROP(runtime, SLOT_RELEASE_MEMORY_INFO, runtime->memory);
     if (runtime->environment != NULL) DROP(runtime, SLOT_RELEASE_ENV, runtime->environment);
     free(runtime);
@@ -171,7 +191,7 @@ static char *make_options(const onnx_runtime *runtime, const onnx_session_option
         failure = CALL(runtime, SLOT_SET_INTRA_OP_THREADS, (void *, int), (*options, wanted->intra_op_threads));
     if (failure == NULL) failure = CALL(runtime, SLOT_SET_INTER_OP_THREADS, (void *, int), (*options, 1));
     if (failure == NULL)
-        failure = CALL(runtime, SLOT_SET_GRAPH_OPTIMIZATION_LEVEL, (void *, int), (*options, wanted->optimization));
+        failure = CALL(runtime, SLOT_SET_GRAPH_OPTIMIZATION_LEVEL, (void *, int), (*options, OPTIMIZE_ALL));
     // Keys: onnxruntime_session_options_config_keys.h. Threads that wait in a loop would take the cores of the event loops.
     if (failure == NULL) failure = set_entry(runtime, *options, "session.intra_op.allow_spinning", "0");
     if (failure == NULL) failure = set_entry(runtime, *options, "session.inter_op.allow_spinning", "0");
@@ -179,10 +199,12 @@ static char *make_options(const onnx_runtime *runtime, const onnx_session_option
     // the two (measured with 1.32). Releases that do not know the key ignore it.
     if (failure == NULL)
         failure = set_entry(runtime, *options, "optimization.disable_specified_optimizers", "SkipLayerNormFusion");
-    if (failure == NULL && !wanted->keeps_memory)
-        failure = CALL(runtime, SLOT_DISABLE_CPU_MEM_ARENA, (void *), (*options));
-    if (failure == NULL && !wanted->keeps_memory)
-        failure = CALL(runtime, SLOT_DISABLE_MEM_PATTERN, (void *), (*options));
+    if (failure == NULL) failure = set_entry(runtime, *options, "session.use_env_allocators", "1");
+    // Weights live as long as their session: beside the runs' memory, they leave no holes in it when it closes.
+    if (failure == NULL)
+        failure = set_entry(runtime, *options, "session.use_device_allocator_for_initializers", "1");
+    // Plans of where a run's values lie are kept for every shape of input, without a bound.
+    if (failure == NULL) failure = CALL(runtime, SLOT_DISABLE_MEM_PATTERN, (void *), (*options));
     if (failure != NULL && *options != NULL) {
         DROP(runtime, SLOT_RELEASE_SESSION_OPTIONS, *options);
         *options = NULL;
@@ -312,9 +334,10 @@ static char *read_output(const onnx_runtime *runtime, onnx_output *output) {
 enum { MOST_INPUTS = 8 };
 
 char *onnx_session_run(const onnx_session *session, const onnx_input *inputs, size_t input_count, const char *output_name,
-                       onnx_output *output) {
+                       bool gives_back, onnx_output *output) {
     const onnx_runtime *runtime = session->runtime;
     memset(output, 0, sizeof *output);
+    output->gives_back = gives_back;
     if (input_count > MOST_INPUTS) return message("a model with more than 8 inputs cannot be run");
     const char *names[MOST_INPUTS];
     void *values[MOST_INPUTS] = {NULL};
@@ -331,8 +354,8 @@ char *onnx_session_run(const onnx_session *session, const onnx_input *inputs, si
         failure = CALL(runtime, SLOT_RUN,
                        (void *, const void *, const char *const *, const void *const *, size_t, const char *const *, size_t,
                         void **),
-                       (session->session, NULL, names, (const void *const *)values, input_count, &output_name, 1,
-                        &output->value));
+                       (session->session, gives_back ? runtime->giving_back : NULL, names, (const void *const *)values,
+                        input_count, &output_name, 1, &output->value));
     for (size_t i = 0; i < input_count; i++)
         if (values[i] != NULL) DROP(runtime, SLOT_RELEASE_VALUE, values[i]);
     if (failure == NULL) failure = read_output(runtime, output);
@@ -342,6 +365,8 @@ char *onnx_session_run(const onnx_session *session, const onnx_input *inputs, si
 
 void onnx_output_close(const onnx_session *session, onnx_output *output) {
     if (output->value != NULL) DROP(session->runtime, SLOT_RELEASE_VALUE, output->value);
+    // What the run released lies in holes of the heap, most of it too small to have been mapped by itself.
+    if (output->gives_back) onnx_trim_memory();
     memset(output, 0, sizeof *output);
 }
 

@@ -9,7 +9,8 @@ import Tokenizers
 ///
 ///     classifier-probe load MODELS LIBRARY               what loading the default models takes, in time and memory
 ///     classifier-probe export MODELS NAME PRECISION FILE the ONNX model that the engine builds
-///     classifier-probe measure MODELS LIBRARY            reads `NAME PRECISION TOKENS ROUNDS`: milliseconds of each run
+///     classifier-probe measure MODELS LIBRARY            reads `NAME PRECISION TOKENS ROUNDS [TEXTS]`: milliseconds of each
+///                                                    run, and memory
 ///     classifier-probe static MODELS TOKENS              milliseconds of a static embedding, tokenizing included
 ///     classifier-probe tokenize MODELS NAME              nanoseconds for a token
 ///     classifier-probe budget MODELS LIBRARY RATE SECONDS  unique texts under deadlines of 10 ms, and the peak
@@ -89,8 +90,10 @@ func measure(_ models: String, _ library: String) throws {
     var loaded: [String: TextModel] = [:]
     while let line = readLine() {
         let words = line.split(separator: " ").map(String.init)
-        guard words.count == 4, let tokens = Int(words[2]), let rounds = Int(words[3]) else {
-            throw Failure(description: "NAME PRECISION TOKENS ROUNDS are asked for")
+        guard words.count >= 4, let tokens = Int(words[2]), let rounds = Int(words[3]),
+            let texts = words.count == 4 ? 1 : Int(words[4])
+        else {
+            throw Failure(description: "NAME PRECISION TOKENS ROUNDS [TEXTS] are asked for")
         }
         let key = words[0] + words[1]
         let model =
@@ -99,16 +102,19 @@ func measure(_ models: String, _ library: String) throws {
         loaded[key] = model
         // The same as in Benchmarks/harness/onnx_yardstick.py.
         let sequence = TokenSequence(ids: [101] + (0..<tokens - 2).map { Int32(1000 + $0 * 37 % 15_000) } + [102])
-        for _ in 0..<min(3, rounds) { try model.run([sequence]) { _, _ in } }
+        let batch = [TokenSequence](repeating: sequence, count: texts)
+        for _ in 0..<min(3, rounds) { try model.run(batch) { _, _ in } }
         var wall: [Double] = []
         var processor: [Double] = []
         for _ in 0..<rounds {
             let start = (read(CLOCK_MONOTONIC), read(CLOCK_THREAD_CPUTIME_ID))
-            try model.run([sequence]) { _, _ in }
+            try model.run(batch) { _, _ in }
             wall.append(read(CLOCK_MONOTONIC) - start.0)
             processor.append(read(CLOCK_THREAD_CPUTIME_ID) - start.1)
         }
-        print(#"{"wall":\#(wall.map(rounded)),"cpu":\#(processor.map(rounded))}"#)
+        print(
+            #"{"wall":\#(wall.map(rounded)),"cpu":\#(processor.map(rounded)),"rss_mib":\#(rounded(memory("VmRSS"))),"peak_mib":\#(rounded(memory("VmHWM")))}"#
+        )
         // All streams.
         fflush(nil)
     }

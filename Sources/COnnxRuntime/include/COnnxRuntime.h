@@ -26,10 +26,6 @@ const char *onnx_runtime_version(const onnx_runtime *runtime);
 typedef struct {
     /// Threads that share the work of one operator, the caller's included; at least 1.
     int32_t intra_op_threads;
-    /// Whether memory that a run needed is kept for the next one.
-    bool keeps_memory;
-    /// ONNX Runtime's graph optimisation: 0 none, 1 basic, 2 extended, 99 all.
-    int32_t optimization;
 } onnx_session_options;
 
 /// Makes a session from the bytes of an ONNX model, which are not needed afterwards.
@@ -67,12 +63,16 @@ typedef struct {
     int64_t dimensions[ONNX_LARGEST_RANK];
     size_t rank;
     void *_Nullable value;
+    bool gives_back;
 } onnx_output;
 
 /// Runs the model on the calling thread (and the session's own, if it has any) for one of its outputs, which must be of
 /// Float32. Any number of threads may run one session at once.
+///
+/// The memory that runs needed is kept for later ones of all sessions. With `gives_back`, what is unused after the run goes
+/// back to the system.
 char *_Nullable onnx_session_run(const onnx_session *session, const onnx_input *inputs, size_t input_count,
-                                 const char *output_name, onnx_output *output);
+                                 const char *output_name, bool gives_back, onnx_output *output);
 void onnx_output_close(const onnx_session *session, onnx_output *output);
 
 /// Gives memory that was freed back to the system. Swift does not see glibc's malloc.h.

@@ -9,14 +9,8 @@ package final class InferenceSession: @unchecked Sendable {
         /// Threads that share one operator's work, the caller included. Parallelism comes from concurrent runs instead:
         /// they need no hand-over between threads.
         package var threads = 1
-        /// Whether memory of a run is kept for the next one. Off: with MiniLM it is no faster and costs some megabytes for
-        /// good.
-        package var keepsMemory = false
 
-        package init(threads: Int = 1, keepsMemory: Bool = false) {
-            self.threads = threads
-            self.keepsMemory = keepsMemory
-        }
+        package init(threads: Int = 1) { self.threads = threads }
     }
 
     /// The file that errors name.
@@ -59,7 +53,7 @@ package final class InferenceSession: @unchecked Sendable {
             throw EngineError(.malformed, file, "an empty model")
         }
         try self.init(file: file, runtime: runtime) { session in
-            var native = onnx_session_options(options, optimization: builtOptimization)
+            var native = onnx_session_options(options)
             return onnx_session_open(runtime.handle, start, model.count, &native, &session)
         }
     }
@@ -71,7 +65,7 @@ package final class InferenceSession: @unchecked Sendable {
         options: Options = Options()
     ) throws(EngineError) {
         try self.init(file: file, runtime: runtime) { session in
-            var native = onnx_session_options(options, optimization: fileOptimization)
+            var native = onnx_session_options(options)
             return onnx_session_open_file(runtime.handle, file, &native, &session)
         }
     }
@@ -141,6 +135,7 @@ package final class InferenceSession: @unchecked Sendable {
         guard batch.count > 0, batch.lengths.allSatisfy({ $0 > 0 }) else {
             throw EngineError(.input, file, "a batch without tokens")
         }
+        let givesBack = batch.ids.count * max(batch.width, shortWidth) > largestKept
         var output = onnx_output()
         let shape = [Int64(batch.count), Int64(batch.width)]
         // All inputs lie one after the other in one block, which outlives the call.
@@ -171,7 +166,7 @@ package final class InferenceSession: @unchecked Sendable {
                         )
                     )
                 }
-                return onnx_session_run(handle, tensors, tensors.count, outputName, &output)
+                return onnx_session_run(handle, tensors, tensors.count, outputName, givesBack, &output)
             }
         }
         try check(failure, .inference, file)
@@ -201,10 +196,11 @@ package struct InferenceOutput {
     package let shape: [Int]
 }
 
-/// GraphOptimizationLevel ORT_ENABLE_ALL: exporters write plain operators, which the library then joins.
-private let fileOptimization: Int32 = 99
-/// ORT_ENABLE_BASIC: our graphs say which operators to join, by measurement; they are the same in every release.
-private let builtOptimization: Int32 = 1
+/// Tokens times width of the largest batch after which memory is kept for the next one: 512 tokens of one text, or 2,048 of
+/// short ones. MiniLM keeps 59 MiB then; to give them back and take them anew would cost a quarter of the run's time.
+private let largestKept = 1 << 18
+/// Attention takes memory by tokens times width; of batches narrower than this, the rest takes more.
+private let shortWidth = 128
 
 extension UnsafeMutableRawBufferPointer {
     /// Writes the values in the given type from the start on, and returns how many bytes that took.
@@ -217,11 +213,7 @@ extension UnsafeMutableRawBufferPointer {
 }
 
 extension onnx_session_options {
-    fileprivate init(_ options: InferenceSession.Options, optimization: Int32) {
-        self.init(
-            intra_op_threads: Int32(clamping: max(options.threads, 1)),
-            keeps_memory: options.keepsMemory,
-            optimization: optimization
-        )
+    fileprivate init(_ options: InferenceSession.Options) {
+        self.init(intra_op_threads: Int32(clamping: max(options.threads, 1)))
     }
 }
