@@ -83,10 +83,10 @@ extension OnnxGraph {
         )
     }
 
-    /// Rows of a table by number. Quantized, each row has a scale of its own.
+    /// Rows of a table by number. Quantized, each row has a scale of its own, and all 8 bits: look-ups multiply nothing.
     mutating func embedding(_ ids: Value, _ table: [Float], rows: Int, columns: Int) -> Value {
-        guard let quantization else { return node("Gather", constant(table, [rows, columns]), ids) }
-        let matrix = QuantizedMatrix(table, rows: rows, columns: columns, quantization.withFullRange)
+        guard quantization != nil else { return node("Gather", constant(table, [rows, columns]), ids) }
+        let matrix = QuantizedMatrix(table, rows: rows, columns: columns, .fullRange)
         let row = node("Gather", constant(matrix.values, [rows, columns]), ids)
         let scale = node("Gather", constant(matrix.scales, [rows, 1]), ids)
         return node("Mul", node("Cast", row, attributes: [("to", .int(ElementType.float.rawValue))]), scale)

@@ -11,7 +11,6 @@ struct OnnxGraph {
     enum Attribute {
         case int(Int)
         case float(Float)
-        case ints([Int])
     }
 
     /// TensorProto.DataType.
@@ -139,7 +138,7 @@ struct OnnxGraph {
             for (name, attribute) in attributes {
                 node.field(5) { proto in
                     proto.field(1, string: name)
-                    // AttributeProto.type: FLOAT 1, INT 2, INTS 7.
+                    // AttributeProto.type: FLOAT 1, INT 2.
                     switch attribute {
                     case .float(let value):
                         proto.field(2, float: value)
@@ -147,9 +146,6 @@ struct OnnxGraph {
                     case .int(let value):
                         proto.field(3, int: value)
                         proto.field(20, int: 2)
-                    case .ints(let values):
-                        for value in values { proto.field(8, int: value) }
-                        proto.field(20, int: 7)
                     }
                 }
             }

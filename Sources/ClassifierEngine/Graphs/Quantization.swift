@@ -8,9 +8,6 @@ package struct Quantization: Hashable, Sendable {
     package static let reducedRange = Quantization(largest: 63)
     /// 8 bits: for processors with VNNI.
     package static let fullRange = Quantization(largest: 127)
-
-    /// For look-ups, which multiply nothing.
-    var withFullRange: Quantization { .fullRange }
 }
 
 /// A matrix of 8-bit integers with one scale for each row: w ≈ scale · q, |w − scale · q| ≤ scale / 2.

@@ -21,7 +21,6 @@ package struct TokenBatch: Sendable {
     let ids: [Int32]
     let types: [Int32]
     let mask: [Int32]
-    let padding: Int32
 
     /// - Parameter padding: the number that fills up: `ModelProfile.paddingID`. It is masked; its value matters to
     ///   models alone that count positions by it.
@@ -42,7 +41,6 @@ package struct TokenBatch: Sendable {
         self.ids = ids
         self.types = types
         self.mask = mask
-        self.padding = padding
     }
 
     /// The numbers of the tokens' places, by the model's rule.
