@@ -8,13 +8,17 @@ import Testing
 struct Fixture {
     let folder: String
     let inputs: [TokenSequence]
+    /// What the inputs are the tokens of, where the fixture tells.
+    let texts: [String]
     private let expected: SafeTensors
 
     init(_ name: String) throws {
         let root = try #require(Bundle.module.resourceURL).appendingPathComponent("Fixtures/\(name)")
         folder = root.path
         let bytes = try Data(contentsOf: root.appendingPathComponent("inputs.json"))
-        inputs = try JSONDocument(ByteBuffer(bytes: bytes)).root.elements.map { sequence in
+        let sequences = try JSONDocument(ByteBuffer(bytes: bytes)).root.elements
+        texts = sequences.compactMap { $0["text"]?.string }
+        inputs = sequences.map { sequence in
             func numbers(_ key: String) -> [Int32] { sequence[key]?.elements.compactMap(\.int).map(Int32.init) ?? [] }
             return TokenSequence(ids: numbers("ids"), types: numbers("types"))
         }
@@ -35,6 +39,28 @@ struct Fixture {
         try change(&bytes)
         try bytes.write(to: url)
         return copy
+    }
+}
+
+extension Data {
+    /// Puts bytes, again and again, into a tensor of a safetensors file.
+    mutating func fill(tensor name: String, with bytes: [UInt8]) throws {
+        let length = Int(self[0..<8].withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+        let header = try #require(try JSONSerialization.jsonObject(with: self[8..<8 + length]) as? [String: Any])
+        let tensor = try #require(header[name] as? [String: Any])
+        let offsets = try #require(tensor["data_offsets"] as? [Int])
+        for index in offsets[0]..<offsets[1] { self[8 + length + index] = bytes[index % bytes.count] }
+    }
+}
+
+extension Fixture {
+    /// A change of one text in a file for another.
+    static func replace(_ old: String, _ new: String) -> (inout Data) throws -> Void {
+        { bytes in
+            let text = String(decoding: bytes, as: UTF8.self)
+            try #require(text.contains(old))
+            bytes = Data(text.replacing(old, with: new).utf8)
+        }
     }
 }
 

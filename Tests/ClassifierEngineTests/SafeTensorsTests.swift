@@ -59,6 +59,17 @@ import Testing
         #expect(try failure(Data()) == "the file is empty")
     }
 
+    @Test("A file that is cut short while it is open is an error and not the process's end")
+    func cutWhileOpen() throws {
+        var file = TensorFile()
+        file.add("a", [4096], floats: [Float](repeating: 1, count: 4096))
+        let path = try file.write()
+        let tensors = try SafeTensors(path: path)
+        #expect(truncate(path, 4096) == 0)
+        let tensor = try #require(tensors["a"])
+        #expect(throws: EngineError(.malformed, path, "cut short while it was read")) { try tensors.floats(tensor) }
+    }
+
     @Test("A header that claims more than there is, or more than any model needs, is refused before it is read")
     func refusesHeaders() throws {
         let huge = withUnsafeBytes(of: UInt64.max.littleEndian) { Data($0) } + Data("{}".utf8)

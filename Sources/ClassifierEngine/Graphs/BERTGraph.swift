@@ -10,7 +10,7 @@ struct BERTGraph {
         _ weights: ModelWeights,
         _ quantization: Quantization?
     ) throws(EngineError) -> BuiltModel {
-        let capacity = quantization == nil ? weights.size : weights.size / 3
+        let capacity = weights.builtSize(isQuantized: quantization != nil)
         var graph = BERTGraph(
             configuration: configuration,
             weights: weights,
@@ -86,7 +86,6 @@ struct BERTGraph {
         let hidden = configuration.hidden
         var matrix: [Float] = []
         var bias: [Float] = []
-        matrix.reserveCapacity(3 * hidden * hidden)
         for part in ["query", "key", "value"] {
             matrix += try weights.matrix("\(name).attention.self.\(part).weight", hidden, hidden)
             bias += try weights.vector("\(name).attention.self.\(part).bias", hidden)
@@ -165,7 +164,7 @@ extension EncoderConfiguration {
             throw EngineError(
                 .contradiction,
                 weights.path,
-                "tensor \"\(name)\" has \(rows) rows, but \(path) names \(profile.labels.count) labels in id2label"
+                "tensor \"\(name)\" has \(rows) rows, but \(path) tells of \(profile.labels.count) labels"
             )
         }
         return rows

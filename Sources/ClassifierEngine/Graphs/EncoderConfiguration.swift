@@ -48,6 +48,9 @@ package struct EncoderConfiguration: Hashable, Sendable {
         }
     }
 
+    /// Heads of 128 numbers, which are large, at the most positions: 64 MiB for a table.
+    private static let mostAngles = 1 << 24
+
     init(_ file: JSONFile, _ profile: ModelProfile) throws(EngineError) {
         self.profile = profile
         family = try Self.readFamily(file)
@@ -64,6 +67,15 @@ package struct EncoderConfiguration: Hashable, Sendable {
         switch family {
         case .modernBERT:
             modern = try ModernBERTConfiguration(file, layers: layers)
+            // Tables of angles are made before any layer confirms the size of heads.
+            guard profile.longestSequence * (profile.hidden / heads) <= Self.mostAngles else {
+                throw EngineError(
+                    .malformed,
+                    file.path,
+                    "heads of \(profile.hidden / heads) numbers at \(profile.longestSequence) positions: at most "
+                        + "\(Self.mostAngles) together"
+                )
+            }
             epsilon = try file.double("norm_eps", default: 1e-5)
             activation = try Self.readActivation(file, "hidden_activation")
         case .bert, .roberta, .xlmRoberta:

@@ -40,7 +40,7 @@ struct ModernBERTGraph {
         _ weights: ModelWeights,
         _ quantization: Quantization?
     ) throws(EngineError) -> BuiltModel {
-        let capacity = quantization == nil ? weights.size : weights.size / 3
+        let capacity = weights.builtSize(isQuantized: quantization != nil)
         let empty = OnnxGraph(quantization: quantization, capacity: capacity)
         var graph = ModernBERTGraph(configuration, modern, weights, empty)
         let classes = try graph.addAll()
@@ -147,10 +147,9 @@ struct ModernBERTGraph {
     private mutating func addRotation(_ theta: Double) -> (cosines: OnnxGraph.Value, sines: OnnxGraph.Value) {
         let size = configuration.hidden / configuration.heads
         let frequencies = stride(from: 0, to: size, by: 2).map { pow(theta, -Double($0) / Double(size)) }
-        let angles = (0..<configuration.profile.longestSequence).flatMap { position in
-            frequencies.map { Double(position) * $0 }
-        }
         let shape = [configuration.profile.longestSequence, frequencies.count]
+        let count = shape[0] * shape[1]
+        let angles = (0..<count).lazy.map { Double($0 / frequencies.count) * frequencies[$0 % frequencies.count] }
         return (
             graph.constant(angles.map { Float(cos($0)) }, shape), graph.constant(angles.map { Float(sin($0)) }, shape)
         )

@@ -17,7 +17,7 @@ package struct StaticEmbedding: Sendable {
     /// By token: its factor; empty where all are 1.
     private let factors: [Float]
 
-    /// From a folder with `config.json` and `model.safetensors`, which are copied: the file may be replaced afterwards.
+    /// From a folder with `config.json` and `model.safetensors`, which may be replaced afterwards.
     package init(folder: String) throws(EngineError) {
         let settings = try JSONFile(path: folder + "/config.json")
         let kind = try settings.string("model_type", default: "model2vec")
@@ -34,6 +34,9 @@ package struct StaticEmbedding: Sendable {
             throw EngineError(.contradiction, file.path, "a table \"embeddings\" of [tokens, dimensions] is needed")
         }
         vectors = try file.floats(table)
+        guard Vectors.areFinite(vectors) else {
+            throw EngineError(.malformed, file.path, "tensor \"embeddings\" has numbers that are infinite or none")
+        }
         dimensions = table.shape[1]
         path = folder
         rows = try Self.readRows(file, table.shape[0])

@@ -56,6 +56,14 @@ enum Vectors {
         for index in offset / MemoryLayout<Float>.size..<source.count { target[index] += factor * source[index] }
     }
 
+    /// Whether no number is infinite or NaN.
+    static func areFinite(_ values: some Sequence<Float>) -> Bool {
+        // The largest magnitude as bits: without a branch for each number, many are looked at together.
+        var largest: UInt32 = 0
+        for value in values { largest = max(largest, value.magnitude.bitPattern) }
+        return largest < Float.infinity.bitPattern
+    }
+
     /// Divides by the Euclidean length; a vector of zeros stays.
     static func normalize(_ vector: inout [Float]) {
         let length = vector.withUnsafeBufferPointer { dot($0, $0) }.squareRoot()

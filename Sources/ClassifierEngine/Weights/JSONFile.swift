@@ -6,12 +6,15 @@ struct JSONFile {
     let path: String
     private let root: JSONValue
 
-    init(path: String) throws(EngineError) {
-        let file = try MappedFile(path: path)
-        try self.init(file.bytes, path: path)
-    }
+    /// 64 MiB: far more than any model's configuration takes; a buffer holds no 4 GiB.
+    private static let largest = 64 << 20
 
-    init(_ bytes: UnsafeRawBufferPointer, path: String) throws(EngineError) {
+    init(path: String) throws(EngineError) {
+        let file = try ModelFile(path: path)
+        guard file.size <= Self.largest else {
+            throw EngineError(.malformed, path, "\(file.size) bytes; a model's JSON file has at most \(Self.largest)")
+        }
+        let bytes = try file.read(file.size, of: UInt8.self, at: 0)
         do throws(JSONError) {
             // Names of tokens and labels nest a few levels; a deep document is none of a model's.
             root = try JSONDocument(ByteBuffer(bytes: bytes), limits: JSONLimits(maxDepth: 32)).root
@@ -42,13 +45,18 @@ struct JSONFile {
         return number
     }
 
-    /// A number from 1 up.
+    /// A number within bounds.
     ///
     /// - Parameter largest: by default more than any model has that fits into ONNX's 2 GiB, and little enough that products
     ///   of two do not overflow.
-    func size(_ key: String, default fallback: Int? = nil, upTo largest: Int = 1 << 30) throws(EngineError) -> Int {
+    func size(
+        _ key: String,
+        default fallback: Int? = nil,
+        from smallest: Int = 1,
+        upTo largest: Int = 1 << 30
+    ) throws(EngineError) -> Int {
         let number = try int(key, default: fallback)
-        guard (1...largest).contains(number) else { throw wrong(key, "from 1 to \(largest)") }
+        guard (smallest...largest).contains(number) else { throw wrong(key, "from \(smallest) to \(largest)") }
         return number
     }
 

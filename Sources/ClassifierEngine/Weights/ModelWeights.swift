@@ -24,8 +24,8 @@ final class ModelWeights {
     }
 
     var path: String { base.path }
-    /// Bytes of the file's tensors.
-    var size: Int { base.size }
+    /// About how many bytes they take in an ONNX model. Of 8 bits, besides the weights: scales, and tables that stay exact.
+    func builtSize(isQuantized: Bool) -> Int { isQuantized ? base.count + base.count / 8 : base.count * 4 }
 
     func has(_ name: String) -> Bool { find(name) != nil }
 
@@ -41,6 +41,7 @@ final class ModelWeights {
         if let adapter, let update = adapter.updates[name] {
             try adapter.merge(update, into: &values, rows: rows, columns: columns)
             merged.insert(name)
+            try check(values, name, adapter.weights)
         }
         return values
     }
@@ -57,7 +58,16 @@ final class ModelWeights {
             )
         }
         if adapter?.replacements[name] != nil { merged.insert(name) }
-        return try file.floats(tensor)
+        let values = try file.floats(tensor)
+        try check(values, tensor.name, file)
+        return values
+    }
+
+    /// Integers of 8 bits can say neither infinity nor NaN: what is none would become a weight like any other.
+    private func check(_ values: [Float], _ name: String, _ file: SafeTensors) throws(EngineError) {
+        guard Vectors.areFinite(values) else {
+            throw EngineError(.malformed, file.path, "tensor \"\(name)\" has weights that are infinite or no numbers")
+        }
     }
 
     private func find(_ name: String) -> (file: SafeTensors, tensor: SafeTensors.Tensor)? {

@@ -1,7 +1,7 @@
 import NIOCore
 import OpenAIWire
 
-/// A file of named tensors, mapped into memory. Format: an unsigned 64-bit length in little-endian order, a JSON header of
+/// A file of named tensors, each of which is read when it is asked for. Format: an unsigned 64-bit length in little-endian order, a JSON header of
 /// that many bytes, the tensors' bytes (the README of huggingface/safetensors).
 package struct SafeTensors: Sendable {
     package struct Tensor: Hashable, Sendable {
@@ -25,34 +25,34 @@ package struct SafeTensors: Sendable {
         "F32": 4, "F64": 8, "I64": 8, "U64": 8,
     ]
 
-    private let file: MappedFile
+    private let file: ModelFile
     private let tensors: [String: Tensor]
 
     package init(path: String) throws(EngineError) {
-        file = try MappedFile(path: path)
+        file = try ModelFile(path: path)
         tensors = try Self.readHeader(file)
     }
 
     package var path: String { file.path }
     package var names: Dictionary<String, Tensor>.Keys { tensors.keys }
-    /// Bytes of all tensors.
-    package var size: Int { tensors.values.reduce(0) { $0 + $1.range.count } }
+    /// Numbers of all tensors.
+    package var count: Int { tensors.values.reduce(0) { $0 + $1.count } }
 
     package subscript(name: String) -> Tensor? { tensors[name] }
 
-    private static func readHeader(_ file: MappedFile) throws(EngineError) -> [String: Tensor] {
+    private static func readHeader(_ file: ModelFile) throws(EngineError) -> [String: Tensor] {
         let path = file.path
-        guard file.bytes.count >= 8 else { throw EngineError(.malformed, path, "too short for a safetensors file") }
-        let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
-        guard length <= UInt64(largestHeader), Int(length) <= file.bytes.count - 8 else {
+        guard file.size >= 8 else { throw EngineError(.malformed, path, "too short for a safetensors file") }
+        let length = try file.read(1, of: UInt64.self, at: 0)[0]
+        guard length <= UInt64(largestHeader), Int(length) <= file.size - 8 else {
             throw EngineError(
                 .malformed,
                 path,
-                "its header claims \(length) bytes in a file of \(file.bytes.count): cut short, or not a safetensors file"
+                "its header claims \(length) bytes in a file of \(file.size): cut short, or not a safetensors file"
             )
         }
         let start = 8 + Int(length)
-        let header = UnsafeRawBufferPointer(rebasing: file.bytes[8..<start])
+        let header = try file.read(Int(length), of: UInt8.self, at: 8)
         let root: JSONValue
         do throws(JSONError) {
             root = try JSONDocument(ByteBuffer(bytes: header), limits: JSONLimits(maxDepth: 8)).root
@@ -107,7 +107,7 @@ package struct SafeTensors: Sendable {
     private static func checkPlaces(
         _ tensors: some Collection<Tensor>,
         _ start: Int,
-        _ file: MappedFile
+        _ file: ModelFile
     ) throws(EngineError) {
         var end = start
         for tensor in tensors.sorted(by: {
@@ -119,66 +119,42 @@ package struct SafeTensors: Sendable {
             }
             end = tensor.range.upperBound
         }
-        guard end <= file.bytes.count else {
+        guard end <= file.size else {
             throw EngineError(
                 .malformed,
                 file.path,
-                "cut short: its tensors end at byte \(end), the file at \(file.bytes.count)"
+                "cut short: its tensors end at byte \(end), the file at \(file.size)"
             )
         }
-        guard end == file.bytes.count else {
-            throw EngineError(.malformed, file.path, "\(file.bytes.count - end) bytes follow its last tensor")
+        guard end == file.size else {
+            throw EngineError(.malformed, file.path, "\(file.size - end) bytes follow its last tensor")
         }
-    }
-
-    private func bytes(of tensor: Tensor) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: file.bytes[tensor.range])
     }
 
     /// A tensor's numbers as Float32.
     package func floats(_ tensor: Tensor) throws(EngineError) -> [Float] {
-        let bytes = bytes(of: tensor)
-        let count = tensor.count
+        let start = tensor.range.lowerBound
         switch tensor.type {
-        case "F32":
-            return [Float](unsafeUninitializedCapacity: count) { floats, filled in
-                UnsafeMutableRawBufferPointer(floats).copyMemory(from: bytes)
-                filled = count
-            }
-        case "F16":
-            return (0..<count).map { index in
-                Float(Float16(bitPattern: bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)))
-            }
+        case "F32": return try file.read(tensor.count, of: Float.self, at: start)
+        case "F16": return try file.read(tensor.count, of: Float16.self, at: start).map { Float($0) }
         case "BF16":
             // The upper half of a Float32.
-            return (0..<count).map { index in
-                Float(bitPattern: UInt32(bytes.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)) << 16)
-            }
-        default:
-            throw EngineError(
-                .unsupported,
-                path,
-                "tensor \"\(tensor.name)\" is of type \(tensor.type); what can be read: F32, F16, BF16"
-            )
+            return try file.read(tensor.count, of: UInt16.self, at: start).map { Float(bitPattern: UInt32($0) << 16) }
+        default: throw unreadable(tensor, "what can be read: F32, F16, BF16")
         }
     }
-}
 
-extension SafeTensors {
     /// A tensor's numbers as integers.
     func integers(_ tensor: Tensor) throws(EngineError) -> [Int] {
-        let bytes = bytes(of: tensor)
+        let start = tensor.range.lowerBound
         switch tensor.type {
-        case "I64":
-            return (0..<tensor.count).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self)) }
-        case "I32":
-            return (0..<tensor.count).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
-        default:
-            throw EngineError(
-                .unsupported,
-                path,
-                "tensor \"\(tensor.name)\" is of type \(tensor.type); integers that can be read: I32, I64"
-            )
+        case "I64": return try file.read(tensor.count, of: Int64.self, at: start).map { Int($0) }
+        case "I32": return try file.read(tensor.count, of: Int32.self, at: start).map { Int($0) }
+        default: throw unreadable(tensor, "integers that can be read: I32, I64")
         }
+    }
+
+    private func unreadable(_ tensor: Tensor, _ known: String) -> EngineError {
+        EngineError(.unsupported, path, "tensor \"\(tensor.name)\" is of type \(tensor.type); \(known)")
     }
 }
