@@ -26,6 +26,7 @@ enum {
     SLOT_INPUT_COUNT = 30,
     SLOT_OUTPUT_COUNT = 31,
     SLOT_INPUT_TYPE_INFO = 33,
+    SLOT_OUTPUT_TYPE_INFO = 34,
     SLOT_INPUT_NAME = 36,
     SLOT_OUTPUT_NAME = 37,
     SLOT_CREATE_RUN_OPTIONS = 39,
@@ -91,6 +92,7 @@ struct onnx_session {
     size_t input_count, output_count;
     char **input_names, **output_names;
     int32_t *input_types;
+    int64_t *output_widths;
 };
 
 // CALL(runtime, SLOT, (parameter types), (arguments)) for what returns a status; DROP for what releases.
@@ -234,6 +236,25 @@ static char *read_input_type(const onnx_session *session, size_t index, int32_t 
     return failure;
 }
 
+static char *read_output_width(const onnx_session *session, size_t index, int64_t *width) {
+    const onnx_runtime *runtime = session->runtime;
+    void *info = NULL;
+    const void *tensor = NULL;
+    size_t rank = 0;
+    int64_t dimensions[ONNX_LARGEST_RANK];
+    char *failure = CALL(runtime, SLOT_OUTPUT_TYPE_INFO, (const void *, size_t, void **), (session->session, index, &info));
+    if (failure == NULL) failure = CALL(runtime, SLOT_CAST_TYPE_INFO_TO_TENSOR, (const void *, const void **), (info, &tensor));
+    if (failure == NULL && tensor != NULL)
+        failure = CALL(runtime, SLOT_DIMENSIONS_COUNT, (const void *, size_t *), (tensor, &rank));
+    if (failure == NULL && rank > 0 && rank <= ONNX_LARGEST_RANK) {
+        failure = CALL(runtime, SLOT_DIMENSIONS, (const void *, int64_t *, size_t), (tensor, dimensions, rank));
+        // What the file leaves open is negative.
+        if (failure == NULL && dimensions[rank - 1] > 0) *width = dimensions[rank - 1];
+    }
+    if (info != NULL) DROP(runtime, SLOT_RELEASE_TYPE_INFO, info);
+    return failure;
+}
+
 static char *describe(onnx_session *session) {
     const onnx_runtime *runtime = session->runtime;
     size_t inputs = 0, outputs = 0;
@@ -243,7 +264,9 @@ static char *describe(onnx_session *session) {
     session->input_names = calloc(inputs + 1, sizeof(char *));
     session->input_types = calloc(inputs + 1, sizeof(int32_t));
     session->output_names = calloc(outputs + 1, sizeof(char *));
-    if (session->input_names == NULL || session->input_types == NULL || session->output_names == NULL)
+    session->output_widths = calloc(outputs + 1, sizeof(int64_t));
+    if (session->input_names == NULL || session->input_types == NULL || session->output_names == NULL ||
+        session->output_widths == NULL)
         return message("out of memory");
     session->input_count = inputs;
     session->output_count = outputs;
@@ -251,8 +274,10 @@ static char *describe(onnx_session *session) {
         failure = read_name(session, SLOT_INPUT_NAME, i, &session->input_names[i]);
         if (failure == NULL) failure = read_input_type(session, i, &session->input_types[i]);
     }
-    for (size_t i = 0; i < outputs && failure == NULL; i++)
+    for (size_t i = 0; i < outputs && failure == NULL; i++) {
         failure = read_name(session, SLOT_OUTPUT_NAME, i, &session->output_names[i]);
+        if (failure == NULL) failure = read_output_width(session, i, &session->output_widths[i]);
+    }
     return failure;
 }
 
@@ -296,6 +321,7 @@ void onnx_session_close(onnx_session *session) {
     free(session->input_names);
     free(session->input_types);
     free(session->output_names);
+    free(session->output_widths);
     if (session->session != NULL) DROP(session->runtime, SLOT_RELEASE_SESSION, session->session);
     free(session);
 }
@@ -305,6 +331,7 @@ const char *onnx_session_input_name(const onnx_session *session, size_t index) {
 int32_t onnx_session_input_type(const onnx_session *session, size_t index) { return session->input_types[index]; }
 size_t onnx_session_output_count(const onnx_session *session) { return session->output_count; }
 const char *onnx_session_output_name(const onnx_session *session, size_t index) { return session->output_names[index]; }
+int64_t onnx_session_output_width(const onnx_session *session, size_t index) { return session->output_widths[index]; }
 
 // MARK: - Runs
 

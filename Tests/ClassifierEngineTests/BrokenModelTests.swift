@@ -14,13 +14,7 @@ import Testing
         }
     }
 
-    private func replace(_ old: String, _ new: String) -> (inout Data) throws -> Void {
-        { bytes in
-            let text = String(decoding: bytes, as: UTF8.self)
-            try #require(text.contains(old))
-            bytes = Data(text.replacing(old, with: new).utf8)
-        }
-    }
+    private let replace = Fixture.replace
 
     @Test(
         "A configuration that the engine cannot follow is told by file, key and what is supported",
@@ -62,6 +56,10 @@ import Testing
             (
                 "modernbert-cls", "\"sliding_attention\"\n", "\"other\"\n",
                 "\"layer_types\" must be 2 times full_attention or sliding_attention"
+            ),
+            (
+                "bert-sequence", #""dtype": "float16""#, #""problem_type": "regression""#,
+                "\"problem_type\" is \"regression\": the model has no classes"
             ),
         ]
     )
@@ -107,7 +105,78 @@ import Testing
             "config.json",
             replace(#""4": "I-CITY""#, #""4": "I-CITY", "5": "B-DATE""#)
         )
-        #expect(failure(folder).message.contains("has 5 rows, but \(folder)/config.json names 6 labels in id2label"))
+        #expect(failure(folder).message.contains("has 5 rows, but \(folder)/config.json tells of 6 labels"))
+    }
+
+    @Test("What only the configuration claims is not made before weights confirm it")
+    func claims() throws {
+        let wide = #""hidden_size": 1048576"#
+        let modern = try Fixture("modernbert-base").changed("config.json") { bytes in
+            try replace(#""hidden_size": 32"#, wide)(&bytes)
+            try replace(#""num_attention_heads": 2"#, #""num_attention_heads": 1"#)(&bytes)
+            try replace(#""max_position_embeddings": 64"#, #""max_position_embeddings": 131072"#)(&bytes)
+            try replace(#""vocab_size": 96"#, #""vocab_size": 1"#)(&bytes)
+        }
+        var file = TensorFile()
+        file.add("embeddings.tok_embeddings.weight", "F16", [1, 1 << 20], Data(count: 2 << 20))
+        try file.write(to: modern + "/model.safetensors")
+        #expect(failure(modern).message.hasPrefix("heads of 1048576 numbers at 131072 positions: at most"))
+
+        let bert = try Fixture("bert-base").changed("config.json") { bytes in
+            try replace(#""hidden_size": 32"#, wide)(&bytes)
+            try replace(#""max_position_embeddings": 48"#, #""max_position_embeddings": 1"#)(&bytes)
+            try replace(#""vocab_size": 96"#, #""vocab_size": 1"#)(&bytes)
+            try replace(#""type_vocab_size": 2"#, #""type_vocab_size": 1"#)(&bytes)
+        }
+        file = TensorFile()
+        for name in ["word", "position", "token_type"] {
+            file.add("embeddings.\(name)_embeddings.weight", "F16", [1, 1 << 20], Data(count: 2 << 20))
+        }
+        for name in ["weight", "bias"] {
+            file.add("embeddings.LayerNorm.\(name)", "F16", [1 << 20], Data(count: 2 << 20))
+        }
+        try file.write(to: bert + "/model.safetensors")
+        #expect(failure(bert).message == "tensor \"encoder.layer.0.attention.self.query.weight\" is missing")
+    }
+
+    @Test("A configuration of many megabytes is refused before it is read")
+    func largeConfiguration() throws {
+        let folder = try Fixture("bert-base").changed("config.json") { _ in }
+        #expect(truncate(folder + "/config.json", 5 << 30) == 0)
+        #expect(failure(folder).message == "5368709120 bytes; a model's JSON file has at most 67108864")
+    }
+
+    @Test("Weights for which an ONNX model has no room are refused before one is built")
+    func largeWeights() throws {
+        let folder = try Fixture("bert-base").changed("model.safetensors") { bytes in
+            let old = Int(bytes[0..<8].withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+            var header = String(decoding: bytes[8..<8 + old], as: UTF8.self)
+            let end = bytes.count - 8 - old
+            header.replace(
+                "{",
+                with:
+                    #"{"other": {"dtype": "F16", "shape": [536870912], "data_offsets": [\#(end), \#(end + 1 << 30)]}, "#,
+                maxReplacements: 1
+            )
+            bytes =
+                withUnsafeBytes(of: UInt64(header.utf8.count)) { Data($0) } + Data(header.utf8) + bytes[(8 + old)...]
+        }
+        let path = folder + "/model.safetensors"
+        // A hole, which takes no room on the disk.
+        let size = try #require(try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)
+        #expect(truncate(path, size + 1 << 30) == 0)
+        #expect(failure(folder).message == "its weights take more than the 2 GiB that an ONNX model can hold")
+    }
+
+    @Test("A weight that is no number is told by tensor", arguments: [Float.nan, .infinity, -.infinity])
+    func weightsThatAreNone(value: Float) throws {
+        let name = "encoder.layer.1.output.dense.weight"
+        let folder = try Fixture("bert-base").changed("model.safetensors") { bytes in
+            try bytes.fill(tensor: name, with: withUnsafeBytes(of: value) { Array($0) })
+        }
+        let error = failure(folder)
+        #expect(error.reason == .malformed)
+        #expect(error.message == "tensor \"\(name)\" has weights that are infinite or no numbers")
     }
 
     @Test("A damaged file of weights is told, not run")

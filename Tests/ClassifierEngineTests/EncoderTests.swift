@@ -187,6 +187,137 @@ struct TextModelTests {
         #expect(answer.count == (try other.answer(1)).count)
     }
 
+    /// A copy of a fixture's folder whose weights are in an ONNX file alone.
+    private func exported(_ name: String, _ configuration: (inout Data) throws -> Void) throws -> String {
+        let fixture = try Fixture(name)
+        let folder = try fixture.changed("config.json", configuration)
+        let bytes = try TextModel.build(folder: fixture.folder, settings: TextModel.Settings()).bytes
+        try FileManager.default.createDirectory(atPath: folder + "/onnx", withIntermediateDirectories: true)
+        try Data(bytes).write(to: URL(filePath: folder + "/onnx/model.onnx"))
+        try FileManager.default.removeItem(atPath: folder + "/model.safetensors")
+        return folder
+    }
+
+    @Test(
+        "An ONNX file needs no encoder that the engine can build, whatever its configuration calls things",
+        arguments: [
+            ("deberta-v2", #""type_vocab_size": 2"#, #""type_vocab_size": 0"#),
+            ("distilbert", #""hidden_size": 32"#, #""dim": 32"#),
+            ("t5", #""hidden_size": 32"#, #""d_model": 32"#),
+        ]
+    )
+    func foreignFamilies(kind: String, old: String, new: String) throws {
+        let folder = try exported("bert-base") { bytes in
+            try Fixture.replace(#""model_type": "bert""#, #""model_type": "\#(kind)""#)(&bytes)
+            try Fixture.replace(old, new)(&bytes)
+        }
+        let model = try TextModel(folder: folder, runtime: Library.load())
+        #expect(model.profile.hidden == 32)
+        let vector = try model.embed([TokenSequence(ids: [1, 5, 9], types: [0, 0, 0])])[0]
+        #expect(vector.count == 32)
+    }
+
+    @Test(
+        "Classes without names are counted: by the configuration, else by the ONNX file's output",
+        arguments: [#""num_labels": 3"#, #""other": 0"#]
+    )
+    func countsClasses(entry: String) throws {
+        let names = try Regex(#""id2label": \{[^}]*\}"#)
+        let folder = try exported("bert-sequence") { bytes in
+            let text = String(decoding: bytes, as: UTF8.self)
+            bytes = Data(text.replacing(names, with: entry, maxReplacements: 1).utf8)
+        }
+        let model = try TextModel(folder: folder, runtime: Library.load())
+        #expect(model.labels == ["LABEL_0", "LABEL_1", "LABEL_2"])
+        #expect(try model.classify([TokenSequence(ids: [1, 5, 9])])[0].probabilities.count == 3)
+    }
+
+    @Test("A class alone has a probability of its own")
+    func classifiesWithOneLabel() throws {
+        let fixture = try Fixture("bert-base")
+        let folder = try fixture.changed("config.json") { bytes in
+            try Fixture.replace("BertModel", "BertForTokenClassification")(&bytes)
+        }
+        let old = try SafeTensors(path: folder + "/model.safetensors")
+        var file = TensorFile()
+        for name in old.names {
+            let tensor = try #require(old[name])
+            file.add(name, tensor.shape, floats: try old.floats(tensor))
+        }
+        file.add("classifier.weight", [1, 32], floats: [Float](repeating: 0, count: 32))
+        file.add("classifier.bias", [1], floats: [-2])
+        try file.write(to: folder + "/model.safetensors")
+        let model = try TextModel(folder: folder, runtime: Library.load())
+        #expect(model.labels == ["LABEL_0"])
+        let expected = Float(1 / (1 + exp(2.0)))
+        #expect(distance(try model.tag([TokenSequence(ids: [1, 5])])[0].probabilities, [expected, expected]) < 1e-6)
+    }
+
+    @Test("A file that the engine wrote serves until the weights or the configuration are others")
+    func knowsItsFiles() throws {
+        let runtime = try Library.load()
+        let settings = TextModel.Settings(precision: .int8)
+        let fixture = try Fixture("bert-base")
+        let files = FileManager.default
+        func folder(_ file: String, _ change: (inout Data) throws -> Void) throws -> String {
+            let folder = try fixture.changed(file, change)
+            try files.createDirectory(atPath: folder + "/onnx", withIntermediateDirectories: true)
+            let bytes = try TextModel.export(folder: fixture.folder, settings: settings)
+            try Data(bytes).write(to: URL(filePath: folder + "/onnx/model_int8.onnx"))
+            return folder
+        }
+        // A copy, whose files have new dates.
+        let same = try folder("config.json") { _ in }
+        let file = try TextModel(folder: same, runtime: runtime, settings: settings)
+        #expect(file.session.file == same + "/onnx/model_int8.onnx")
+        let built = try TextModel(folder: fixture.folder, runtime: runtime, settings: settings)
+        #expect(try file.embed(fixture.inputs) == built.embed(fixture.inputs))
+
+        let weights = try folder("model.safetensors") { $0[$0.count - 1] ^= 1 }
+        let settled = try folder("config.json", Fixture.replace(#""hidden_act": "gelu""#, #""hidden_act": "relu""#))
+        for changed in [weights, settled] {
+            let model = try TextModel(folder: changed, runtime: runtime, settings: settings)
+            #expect(model.session.file == changed + "/model.safetensors")
+            #expect(try TextModel.isOutdated(changed + "/onnx/model_int8.onnx", folder: changed, settings: settings))
+        }
+        let other = TextModel.Settings(precision: .int8, quantization: .fullRange)
+        #expect(
+            try TextModel(folder: same, runtime: runtime, settings: other).session.file == same + "/model.safetensors"
+        )
+        // Without the weights there is nothing else to run.
+        try files.removeItem(atPath: settled + "/model.safetensors")
+        #expect(
+            try TextModel(folder: settled, runtime: runtime, settings: settings).session.file
+                == settled + "/onnx/model_int8.onnx"
+        )
+    }
+
+    @Test("Answers that are no numbers are an error", arguments: ["bert-base", "bert-token", "modernbert-sequence"])
+    func refusesAnswers(name: String) throws {
+        let fixture = try Fixture(name)
+        // The largest numbers: sums of them overflow.
+        let (tensor, bytes): (String, [UInt8]) =
+            switch name {
+            case "bert-base": ("encoder.layer.1.output.LayerNorm.weight", [0xFF, 0xFF, 0x7F, 0x7F])
+            case "bert-token": ("classifier.weight", [0x7F, 0x7F])
+            default: ("classifier.weight", [0xFF, 0xFF, 0x7F, 0x7F])
+            }
+        let folder = try fixture.changed("model.safetensors") { try $0.fill(tensor: tensor, with: bytes) }
+        let model = try TextModel(folder: folder, runtime: Library.load())
+        let error = EngineError(
+            .inference,
+            folder + "/model.safetensors",
+            "the model's answer is not finite: it has overflowed, or is damaged"
+        )
+        #expect(throws: error) {
+            switch model.profile.task {
+            case .embedding: _ = try model.embed(fixture.inputs)
+            case .tokenClassification: _ = try model.tag(fixture.inputs)
+            case .sequenceClassification: _ = try model.classify(fixture.inputs)
+            }
+        }
+    }
+
     @Test("A session is run by several threads at once")
     func runsConcurrently() async throws {
         let fixture = try Fixture("bert-sequence")
@@ -233,5 +364,21 @@ struct TextModelTests {
         for (index, value) in tokens.enumerated() { sum[index % width] += value }
         let length = sum.map { $0 * $0 }.reduce(0, +).squareRoot()
         return sum.map { normalized ? $0 / length : $0 * Float(width) / Float(tokens.count) }
+    }
+}
+
+@Suite struct BuiltModelTests {
+    @Test(
+        "Files are known for outdated when the engine builds something else: raise ModelStamp.version with these hashes",
+        arguments: [
+            ("bert-token", "c47bba2bf828b064"), ("roberta-sequence", "98c1960d25d238e5"),
+            ("modernbert-sequence", "35d96cb57e67de7d"),
+        ]
+    )
+    func buildsTheSame(name: String, expected: String) throws {
+        let settings = TextModel.Settings(precision: .int8)
+        let bytes = try TextModel.build(folder: Fixture(name).folder, settings: settings).bytes
+        let hash = bytes.withUnsafeBytes { KeyedHash(first: 0, second: 0)($0) }
+        #expect(String(hash.low, radix: 16) == expected)
     }
 }

@@ -43,6 +43,8 @@ const char *onnx_session_input_name(const onnx_session *session, size_t index);
 int32_t onnx_session_input_type(const onnx_session *session, size_t index);
 size_t onnx_session_output_count(const onnx_session *session);
 const char *onnx_session_output_name(const onnx_session *session, size_t index);
+/// The output's last dimension; 0 if the model leaves it open.
+int64_t onnx_session_output_width(const onnx_session *session, size_t index);
 
 /// A tensor's bytes, borrowed for the call, in row-major order.
 typedef struct {

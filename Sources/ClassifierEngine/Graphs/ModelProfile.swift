@@ -18,11 +18,11 @@ package struct ModelProfile: Hashable, Sendable {
     package let vocabulary: Int
     /// The longest sequence that the model takes, in tokens.
     package let longestSequence: Int
-    /// Kinds of token that are told apart, of a pair's first and second text; 1 where a model has no such table.
+    /// Kinds of token that are told apart, of a pair's first and second text; at least 1, also where a model has no table.
     package let types: Int
     package let paddingID: Int32
     package let positions: PositionRule
-    /// By class; empty where config.json names none.
+    /// By class; empty where config.json says nothing of classes.
     package let labels: [String]
     /// Whether classes do not exclude each other: each has a probability of its own.
     package let isMultiLabel: Bool
@@ -33,15 +33,18 @@ package struct ModelProfile: Hashable, Sendable {
     init(_ file: JSONFile, task adapted: ModelTask?) throws(EngineError) {
         path = file.path
         task = if let adapted { adapted } else { try Self.readTask(file) }
-        hidden = try file.size("hidden_size")
+        // DistilBERT's and T5's names for it.
+        let size = ["dim", "d_model"].first { file["hidden_size"] == nil && file[$0] != nil }
+        hidden = try file.size(size ?? "hidden_size")
         vocabulary = try file.size("vocab_size")
-        types = try file.size("type_vocab_size", default: 1)
+        // DeBERTa's 0 says that there is no table.
+        types = max(try file.size("type_vocab_size", default: 1, from: 0), 1)
         let padding = try file.int("pad_token_id", default: 0)
         guard (0..<vocabulary).contains(padding) else { throw file.wrong("pad_token_id", "from 0 to vocab_size - 1") }
         paddingID = Int32(padding)
         // Tables of positions are made before any weight confirms their size.
         let rows = try file.size("max_position_embeddings", upTo: 1 << 17)
-        if ["roberta", "xlm-roberta", "camembert"].contains(try file.string("model_type")) {
+        if ["roberta", "xlm-roberta", "camembert", "mpnet"].contains(try file.string("model_type")) {
             guard rows > padding + 1 else { throw file.wrong("max_position_embeddings", "more than pad_token_id + 1") }
             positions = .afterPadding(Int32(padding))
             longestSequence = rows - padding - 1
@@ -49,8 +52,12 @@ package struct ModelProfile: Hashable, Sendable {
             positions = .fromZero
             longestSequence = rows
         }
-        isMultiLabel = try file.string("problem_type", default: "") == "multi_label_classification"
+        let problem = try file.string("problem_type", default: "")
+        guard task != .sequenceClassification || problem != "regression" else {
+            throw EngineError(.unsupported, file.path, "\"problem_type\" is \"regression\": the model has no classes")
+        }
         labels = try Self.readLabels(file)
+        isMultiLabel = problem == "multi_label_classification"
     }
 
     /// From the class of transformers that the model was saved from: "BertForSequenceClassification".
@@ -74,9 +81,14 @@ package struct ModelProfile: Hashable, Sendable {
         return task
     }
 
-    /// `id2label`: names by the class's number, which must be 0, 1, 2, …
+    /// transformers' names for classes without any.
+    static func unnamed(_ classes: Int) -> [String] { (0..<classes).map { "LABEL_\($0)" } }
+
+    /// `id2label`: names by the class's number, which must be 0, 1, 2, …; or as many as `num_labels` says.
     private static func readLabels(_ file: JSONFile) throws(EngineError) -> [String] {
-        guard let table = file["id2label"] else { return [] }
+        guard let table = file["id2label"] else {
+            return file["num_labels"] == nil ? [] : unnamed(try file.size("num_labels", upTo: 1 << 16))
+        }
         guard table.isObject else { throw file.wrong("id2label", "an object") }
         var names: [Int: String] = [:]
         for member in table.members {

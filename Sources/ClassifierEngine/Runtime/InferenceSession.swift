@@ -17,6 +17,8 @@ package final class InferenceSession: @unchecked Sendable {
     package let file: String
     /// The output that a run returns.
     package let outputName: String
+    /// That output's last dimension; nil if the model leaves it open.
+    let outputWidth: Int?
     private let runtime: OnnxRuntime
     private let handle: OpaquePointer
     private let inputs: [Input]
@@ -80,7 +82,7 @@ package final class InferenceSession: @unchecked Sendable {
         guard let opened else { throw EngineError(.malformed, file, "it cannot be opened") }
         do throws(EngineError) {
             inputs = try Self.readInputs(opened, file)
-            outputName = try Self.chooseOutput(opened, file)
+            (outputName, outputWidth) = try Self.chooseOutput(opened, file)
         } catch {
             onnx_session_close(opened)
             throw error
@@ -113,15 +115,15 @@ package final class InferenceSession: @unchecked Sendable {
     }
 
     /// The names that exporters give, best first: a head's answer, then hidden states; else the model's first output.
-    private static func chooseOutput(_ session: OpaquePointer, _ file: String) throws(EngineError) -> String {
+    private static func chooseOutput(_ session: OpaquePointer, _ file: String) throws(EngineError) -> (String, Int?) {
         let names = (0..<onnx_session_output_count(session)).map {
             String(cString: onnx_session_output_name(session, $0))
         }
         let preferred = ["logits", "sentence_embedding", "last_hidden_state", "token_embeddings"]
-        guard let name = preferred.first(where: names.contains) ?? names.first else {
-            throw EngineError(.unsupported, file, "the model has no output")
-        }
-        return name
+        guard !names.isEmpty else { throw EngineError(.unsupported, file, "the model has no output") }
+        let index = preferred.lazy.compactMap { names.firstIndex(of: $0) }.first ?? 0
+        let width = Int(onnx_session_output_width(session, index))
+        return (names[index], width > 0 ? width : nil)
     }
 
     /// Runs the model and hands its answer to `body`, where the borrowed numbers are valid.

@@ -32,6 +32,8 @@ package struct TextModel: Sendable {
             self.pooling = pooling
             self.quantization = quantization
         }
+
+        fileprivate var chosenQuantization: Quantization? { precision == .int8 ? quantization : nil }
     }
 
     package let folder: String
@@ -43,7 +45,7 @@ package struct TextModel: Sendable {
 
     /// Loads a folder as published models have it. What runs is the first of these that is there:
     ///
-    /// 1. an ONNX file in `onnx/` of the precision that is asked for;
+    /// 1. an ONNX file in `onnx/` of the precision that is asked for, unless the engine made it of other weights;
     /// 2. `model.safetensors`, built and, if asked for, quantized in memory: the only one that takes an adapter;
     /// 3. an ONNX file of another precision.
     package init(
@@ -51,17 +53,18 @@ package struct TextModel: Sendable {
         runtime: OnnxRuntime,
         settings: Settings = Settings()
     ) throws(EngineError) {
-        let file = try JSONFile(path: folder + "/config.json")
-        let adapted = try settings.adapter.map { folder throws(EngineError) in try LoRAAdapter.task(folder: folder) }
-        profile = try ModelProfile(file, task: adapted ?? nil)
+        let (file, profile) = try Self.read(folder, settings)
         self.folder = folder
+        self.profile = profile
         pooling =
             if let given = settings.pooling { given } else {
                 try SentencePooling(folder: folder) ?? SentencePooling()
             }
-        var classes = profile.labels.count
-        if let path = Self.modelFile(folder, settings, canBuild: Self.canBuild(folder, file)) {
+        let classes: Int
+        if let path = try Self.modelFile(folder, settings, canBuild: Self.canBuild(folder, file)) {
             session = try InferenceSession(file: path, runtime: runtime, options: settings.session)
+            // transformers leaves two classes without names out.
+            classes = session.outputWidth ?? 2
         } else {
             let built = try Self.build(folder, file, profile, settings)
             classes = built.classes
@@ -82,10 +85,16 @@ package struct TextModel: Sendable {
         labels =
             switch profile.task {
             case .embedding: []
-            // transformers' names for classes without any.
             case .sequenceClassification, .tokenClassification:
-                profile.labels.isEmpty ? (0..<classes).map { "LABEL_\($0)" } : profile.labels
+                profile.labels.isEmpty ? ModelProfile.unnamed(classes) : profile.labels
             }
+    }
+
+    /// What a folder says of its model, with the task that an adapter makes of it.
+    private static func read(_ folder: String, _ settings: Settings) throws(EngineError) -> (JSONFile, ModelProfile) {
+        let file = try JSONFile(path: folder + "/config.json")
+        let adapted = try settings.adapter.map { folder throws(EngineError) in try LoRAAdapter.task(folder: folder) }
+        return (file, try ModelProfile(file, task: adapted ?? nil))
     }
 
     // MARK: Choosing and building
@@ -97,28 +106,51 @@ package struct TextModel: Sendable {
     private static let otherFiles = ["model_q4", "model_bnb4", "model_q4f16", "model_fp16"]
 
     /// The ONNX file to run, or nil if the model is to be built.
-    private static func modelFile(_ folder: String, _ settings: Settings, canBuild: Bool) -> String? {
+    private static func modelFile(
+        _ folder: String,
+        _ settings: Settings,
+        canBuild: Bool
+    ) throws(EngineError) -> String? {
         guard settings.adapter == nil else { return nil }
-        func first(_ names: [String]) -> String? {
-            names.lazy.map { "\(folder)/onnx/\($0).onnx" }.first(where: isReadable)
-        }
         let (wanted, others) =
             switch settings.precision {
             case .int8: (int8Files, float32Files + otherFiles)
             case .float32: (float32Files, int8Files + otherFiles)
             }
-        return first(wanted) ?? (canBuild ? nil : first(others))
+        for name in canBuild ? wanted : wanted + others {
+            let path = "\(folder)/onnx/\(name).onnx"
+            guard isReadable(path) else { continue }
+            if canBuild, try isOutdated(path, folder: folder, settings: settings) { continue }
+            return path
+        }
+        return nil
     }
 
     private static func canBuild(_ folder: String, _ file: JSONFile) -> Bool {
         isReadable(folder + "/model.safetensors") && (try? EncoderConfiguration.readFamily(file)) != nil
     }
 
+    /// Whether the engine wrote an ONNX file, but from other weights than the folder's, or otherwise than it would now.
+    package static func isOutdated(
+        _ path: String,
+        folder: String,
+        settings: Settings
+    ) throws(EngineError) -> Bool {
+        guard let stamp = try ModelStamp(file: path) else { return false }
+        return stamp != (try ModelStamp(folder: folder, settings.chosenQuantization))
+    }
+
+    /// The ONNX file of a folder's weights, quantized if so asked, which `isOutdated` knows again.
+    package static func export(folder: String, settings: Settings) throws(EngineError) -> [UInt8] {
+        let stamp = try ModelStamp(folder: folder, settings.chosenQuantization)
+        // One after the other, the bytes of two Protocol Buffers' messages are one message with the fields of both.
+        return try stamp.bytes + build(folder: folder, settings: settings).bytes
+    }
+
     /// The ONNX model of a folder's weights, with the adapter merged in and quantized if so asked.
     package static func build(folder: String, settings: Settings) throws(EngineError) -> BuiltModel {
-        let file = try JSONFile(path: folder + "/config.json")
-        let adapted = try settings.adapter.map { folder throws(EngineError) in try LoRAAdapter.task(folder: folder) }
-        return try build(folder, file, try ModelProfile(file, task: adapted ?? nil), settings)
+        let (file, profile) = try read(folder, settings)
+        return try build(folder, file, profile, settings)
     }
 
     private static func build(
@@ -141,7 +173,8 @@ package struct TextModel: Sendable {
             anchor: family.embeddings,
             prefixes: family.prefixes
         )
-        let quantization = settings.precision == .int8 ? settings.quantization : nil
+        let quantization = settings.chosenQuantization
+        try checkSize(weights.builtSize(isQuantized: quantization != nil), path)
         let built =
             if let modern = configuration.modern {
                 try ModernBERTGraph.build(configuration, modern, weights, quantization)
@@ -149,11 +182,15 @@ package struct TextModel: Sendable {
                 try BERTGraph.build(configuration, weights, quantization)
             }
         try weights.checkAdapterIsMerged()
-        // Protocol Buffers' own limit, and so ONNX's for a model in one piece.
-        guard built.bytes.count < 1 << 31 else {
+        try checkSize(built.bytes.count, path)
+        return built
+    }
+
+    /// Protocol Buffers' own limit, and so ONNX's for a model in one piece.
+    private static func checkSize(_ bytes: Int, _ path: String) throws(EngineError) {
+        guard bytes < 1 << 31 else {
             throw EngineError(.unsupported, path, "its weights take more than the 2 GiB that an ONNX model can hold")
         }
-        return built
     }
 
     // MARK: Asking
@@ -171,7 +208,7 @@ package struct TextModel: Sendable {
             // An exported model may pool by itself.
             let isPooled = output.shape.count == 2
             try expect(output, isPooled ? [batch.count, profile.hidden] : [batch.count, batch.width, profile.hidden])
-            return (0..<batch.count).map { row in
+            return try (0..<batch.count).map { row throws(EngineError) in
                 let start = row * (isPooled ? profile.hidden : batch.width * profile.hidden)
                 let tokens = isPooled || pooling.pooling == .cls ? 1 : batch.lengths[row]
                 var sum = [Float](repeating: 0, count: kept)
@@ -182,6 +219,7 @@ package struct TextModel: Sendable {
                         Vectors.add(vector, times: 1 / Float(tokens), to: sum)
                     }
                 }
+                try checkNumbers(sum)
                 if pooling.isNormalized { Vectors.normalize(&sum) }
                 return sum
             }
@@ -193,10 +231,10 @@ package struct TextModel: Sendable {
         guard profile.task == .sequenceClassification else { throw wrongTask("classify") }
         return try run(sequences) { batch, output throws(EngineError) in
             try expect(output, [batch.count, labels.count])
-            return (0..<batch.count).map { row in
+            return try (0..<batch.count).map { row throws(EngineError) in
                 let logits = output.values[row * labels.count..<(row + 1) * labels.count]
-                let probabilities = profile.isMultiLabel ? Vectors.sigmoid(logits) : Vectors.softmax(logits)
-                return Classification(labels: labels, probabilities: probabilities)
+                try checkNumbers(logits)
+                return Classification(labels: labels, probabilities: probabilities(logits))
             }
         }
     }
@@ -206,15 +244,36 @@ package struct TextModel: Sendable {
         guard profile.task == .tokenClassification else { throw wrongTask("tag") }
         return try run(sequences) { batch, output throws(EngineError) in
             try expect(output, [batch.count, batch.width, labels.count])
-            return (0..<batch.count).map { row in
-                var probabilities: [Float] = []
-                probabilities.reserveCapacity(batch.lengths[row] * labels.count)
-                for token in 0..<batch.lengths[row] {
-                    let start = (row * batch.width + token) * labels.count
-                    probabilities += Vectors.softmax(output.values[start..<start + labels.count])
+            return try (0..<batch.count).map { row throws(EngineError) in
+                let first = row * batch.width * labels.count
+                let logits = output.values[first..<first + batch.lengths[row] * labels.count]
+                try checkNumbers(logits)
+                var found: [Float] = []
+                found.reserveCapacity(logits.count)
+                for start in stride(from: logits.startIndex, to: logits.endIndex, by: labels.count) {
+                    found += probabilities(logits[start..<start + labels.count])
                 }
-                return TokenClassification(labels: labels, probabilities: probabilities)
+                return TokenClassification(labels: labels, probabilities: found)
             }
+        }
+    }
+
+    /// Classes that do not exclude each other have a probability each, and so has a class alone
+    /// (transformers' TextClassificationPipeline).
+    private func probabilities(_ logits: Slice<UnsafeBufferPointer<Float>>) -> [Float] {
+        let isAlone = labels.count == 1
+        let isMultiLabel = profile.task == .sequenceClassification && profile.isMultiLabel
+        return isAlone || isMultiLabel ? Vectors.sigmoid(logits) : Vectors.softmax(logits)
+    }
+
+    /// NaN would pass for an answer: that the first class is the most probable, that a text resembles nothing.
+    private func checkNumbers(_ values: some Sequence<Float>) throws(EngineError) {
+        guard Vectors.areFinite(values) else {
+            throw EngineError(
+                .inference,
+                session.file,
+                "the model's answer is not finite: it has overflowed, or is damaged"
+            )
         }
     }
 
