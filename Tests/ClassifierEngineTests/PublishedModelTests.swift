@@ -14,6 +14,19 @@ struct PublishedModelTests {
         }
     }
 
+    @Test("MiniLM's vector of a long text is that of sentence-transformers, which cuts it at 256 tokens")
+    func longText() throws {
+        let fixture = try Fixture("published-minilm-long")
+        let model = try EncoderModel(folder: Models.path("all-MiniLM-L6-v2"), runtime: Library.load())
+        let text = try #require(fixture.texts.first)
+        guard case .vector(let vector) = try model.run([model.encode(text)])[0] else {
+            Issue.record("no vector")
+            return
+        }
+        #expect(model.maxTokens == 256)
+        #expect(distance(vector, try fixture.answer(0)) < 1e-4)
+    }
+
     @Test("MiniLM's sentence vectors in 8 bits point the same way, by a cosine of at least 0.98")
     func miniLMInt8() throws {
         let fixture = try Fixture("published-minilm")

@@ -5,7 +5,7 @@ package import Tokenizers
 package final class EncoderModel: BatchModel {
     package struct Settings: Hashable, Sendable {
         package var model = TextModel.Settings()
-        /// 512: what BERT's kin are trained for. Longer texts are cut there.
+        /// 512: what BERT's kin are trained for. Longer texts are cut there, or where the folder says.
         package var maxTokens = 512
         /// Of embeddings; nil: all of the model's.
         package var dimensions: Int?
@@ -54,12 +54,21 @@ package final class EncoderModel: BatchModel {
             )
         }
         dimensions = settings.dimensions
-        maxTokens = max(8, min(settings.maxTokens, model.profile.longestSequence))
+        let trained = try Self.readLength(folder) ?? settings.maxTokens
+        maxTokens = max(8, min(settings.maxTokens, trained, model.profile.longestSequence))
         limits = BatchLimits(
             calls: max(1, settings.batchTexts),
             paddedTokens: max(maxTokens, settings.batchTokens)
         )
         number = Self.numbers.add(1, ordering: .relaxed).newValue
+    }
+
+    /// `max_seq_length`, where sentence-transformers cuts texts for this model; nil if the folder does not say.
+    private static func readLength(_ folder: String) throws(EngineError) -> Int? {
+        let path = folder + "/sentence_bert_config.json"
+        guard isReadable(path) else { return nil }
+        let file = try JSONFile(path: path)
+        return file["max_seq_length"] == nil ? nil : try file.size("max_seq_length")
     }
 
     /// Bytes of a text that are looked at.
