@@ -9,6 +9,7 @@ import Tokenizers
 ///
 ///     classifier-probe load MODELS LIBRARY               what loading the default models takes, in time and memory
 ///     classifier-probe export MODELS NAME PRECISION FILE the ONNX model that the engine builds
+///     classifier-probe outdated MODELS NAME PRECISION FILE  whether export would write another than is there
 ///     classifier-probe measure MODELS LIBRARY            reads `NAME PRECISION TOKENS ROUNDS [TEXTS]`: milliseconds of each
 ///                                                    run, and memory
 ///     classifier-probe static MODELS TOKENS              milliseconds of a static embedding, tokenizing included
@@ -77,12 +78,25 @@ func load(_ models: String, _ library: String) throws {
 }
 
 func export(_ models: String, _ name: String, _ precision: String, _ file: String) throws {
-    let built = try TextModel.build(folder: folder(models, name, precision), settings: settings(precision))
-    guard let output = fopen(file, "w") else { throw Failure(description: "\(file) cannot be written") }
-    defer { fclose(output) }
-    let written = built.bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, output) }
-    guard written == built.bytes.count else { throw Failure(description: "\(file) cannot be written whole") }
-    print(#"{"bytes":\#(written)}"#)
+    let bytes = try TextModel.export(folder: folder(models, name, precision), settings: settings(precision))
+    guard let output = fopen(file, "w") else {
+        throw Failure(description: "\(file): \(String(cString: strerror(errno)))")
+    }
+    var isWhole = bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, output) } == bytes.count
+    // The last bytes leave the buffer here, and a disk that is full says so at the latest now.
+    isWhole = fflush(output) == 0 && fsync(fileno(output)) == 0 && isWhole
+    let reason = errno
+    guard fclose(output) == 0, isWhole else {
+        throw Failure(description: "\(file) cannot be written whole: \(String(cString: strerror(reason)))")
+    }
+    print(#"{"bytes":\#(bytes.count)}"#)
+}
+
+func isOutdated(_ models: String, _ name: String, _ precision: String, _ file: String) throws {
+    let folder = folder(models, name, precision)
+    let isMissing = access(file, F_OK) != 0
+    let isOutdated = try isMissing || TextModel.isOutdated(file, folder: folder, settings: settings(precision))
+    print(#"{"outdated":\#(isOutdated)}"#)
 }
 
 func measure(_ models: String, _ library: String) throws {
@@ -252,6 +266,7 @@ do {
     switch (arguments.first, arguments.count) {
     case ("load", 3): try load(arguments[1], arguments[2])
     case ("export", 5): try export(arguments[1], arguments[2], arguments[3], arguments[4])
+    case ("outdated", 5): try isOutdated(arguments[1], arguments[2], arguments[3], arguments[4])
     case ("measure", 3): try measure(arguments[1], arguments[2])
     case ("static", 3): try embedStatically(arguments[1], Int(arguments[2]) ?? 128)
     case ("tokenize", 3): try tokenize(arguments[1], arguments[2])
