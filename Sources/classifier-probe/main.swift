@@ -82,12 +82,11 @@ func export(_ models: String, _ name: String, _ precision: String, _ file: Strin
     guard let output = fopen(file, "w") else {
         throw Failure(description: "\(file): \(String(cString: strerror(errno)))")
     }
-    var isWhole = bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, output) } == bytes.count
-    // The last bytes leave the buffer here, and a disk that is full says so at the latest now.
-    isWhole = fflush(output) == 0 && fsync(fileno(output)) == 0 && isWhole
-    let reason = errno
-    guard fclose(output) == 0, isWhole else {
-        throw Failure(description: "\(file) cannot be written whole: \(String(cString: strerror(reason)))")
+    defer { fclose(output) }
+    let written = bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, output) }
+    // A disk that is full says so at the latest when the bytes have left the buffers.
+    guard written == bytes.count, fflush(output) == 0, fsync(fileno(output)) == 0 else {
+        throw Failure(description: "\(file) cannot be written whole: \(String(cString: strerror(errno)))")
     }
     print(#"{"bytes":\#(bytes.count)}"#)
 }
