@@ -91,7 +91,7 @@ struct onnx_session {
     void *session;
     size_t input_count, output_count;
     char **input_names, **output_names;
-    int32_t *input_types;
+    int32_t *input_types, *output_types;
     int64_t *output_widths;
 };
 
@@ -119,7 +119,11 @@ char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         const char *reason = dlerror();
-        return message(reason != NULL ? reason : "it cannot be loaded");
+        if (reason == NULL) return message("it cannot be loaded");
+        // Callers name the path themselves.
+        size_t length = strlen(path);
+        int has_path = strncmp(reason, path, length) == 0 && strncmp(reason + length, ": ", 2) == 0;
+        return message(has_path ? reason + length + 2 : reason);
     }
     // OrtApiBase: two functions, the oldest part of the interface (onnxruntime_c_api.h).
     const any_function *(*get_base)(void) = NULL;
@@ -134,12 +138,12 @@ char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
     int major = 0, minor = 0;
     int fields = version != NULL ? sscanf(version, "%d.%d", &major, &minor) : 0;
     // Asked for a table it lacks, the library writes to standard error: its version is asked for first.
-    const any_function *api = NULL;
-    if (fields == 2 && (major > 1 || (major == 1 && minor >= OLDEST_MINOR)))
-        api = ((const any_function *(*)(uint32_t))base[0])(OLDEST_MINOR);
+    int is_known = fields == 2 && (major > 1 || (major == 1 && minor >= OLDEST_MINOR));
+    const any_function *api = is_known ? ((const any_function *(*)(uint32_t))base[0])(OLDEST_MINOR) : NULL;
     if (api == NULL) {
         char text[160];
-        snprintf(text, sizeof text, "it is ONNX Runtime %.40s; 1.%d or a later 1.x is needed",
+        snprintf(text, sizeof text, is_known ? "it is ONNX Runtime %.40s, which no longer has version %d of its interface"
+                                             : "it is ONNX Runtime %.40s; 1.%d or a later 1.x is needed",
                  version != NULL ? version : "of unknown version", OLDEST_MINOR);
         return message(text);
     }
@@ -186,11 +190,10 @@ static char *set_entry(const onnx_runtime *runtime, void *options, const char *k
     return CALL(runtime, SLOT_ADD_SESSION_CONFIG_ENTRY, (void *, const char *, const char *), (options, key, value));
 }
 
-static char *make_options(const onnx_runtime *runtime, const onnx_session_options *wanted, void **options) {
+static char *make_options(const onnx_runtime *runtime, void **options) {
     *options = NULL;
     char *failure = CALL(runtime, SLOT_CREATE_SESSION_OPTIONS, (void **), (options));
-    if (failure == NULL)
-        failure = CALL(runtime, SLOT_SET_INTRA_OP_THREADS, (void *, int), (*options, wanted->intra_op_threads));
+    if (failure == NULL) failure = CALL(runtime, SLOT_SET_INTRA_OP_THREADS, (void *, int), (*options, 1));
     if (failure == NULL) failure = CALL(runtime, SLOT_SET_INTER_OP_THREADS, (void *, int), (*options, 1));
     if (failure == NULL)
         failure = CALL(runtime, SLOT_SET_GRAPH_OPTIMIZATION_LEVEL, (void *, int), (*options, OPTIMIZE_ALL));
@@ -236,7 +239,7 @@ static char *read_input_type(const onnx_session *session, size_t index, int32_t 
     return failure;
 }
 
-static char *read_output_width(const onnx_session *session, size_t index, int64_t *width) {
+static char *read_output_type(const onnx_session *session, size_t index, int32_t *type, int64_t *width) {
     const onnx_runtime *runtime = session->runtime;
     void *info = NULL;
     const void *tensor = NULL;
@@ -244,6 +247,7 @@ static char *read_output_width(const onnx_session *session, size_t index, int64_
     int64_t dimensions[ONNX_LARGEST_RANK];
     char *failure = CALL(runtime, SLOT_OUTPUT_TYPE_INFO, (const void *, size_t, void **), (session->session, index, &info));
     if (failure == NULL) failure = CALL(runtime, SLOT_CAST_TYPE_INFO_TO_TENSOR, (const void *, const void **), (info, &tensor));
+    if (failure == NULL && tensor != NULL) failure = CALL(runtime, SLOT_ELEMENT_TYPE, (const void *, int32_t *), (tensor, type));
     if (failure == NULL && tensor != NULL)
         failure = CALL(runtime, SLOT_DIMENSIONS_COUNT, (const void *, size_t *), (tensor, &rank));
     if (failure == NULL && rank > 0 && rank <= ONNX_LARGEST_RANK) {
@@ -264,9 +268,10 @@ static char *describe(onnx_session *session) {
     session->input_names = calloc(inputs + 1, sizeof(char *));
     session->input_types = calloc(inputs + 1, sizeof(int32_t));
     session->output_names = calloc(outputs + 1, sizeof(char *));
+    session->output_types = calloc(outputs + 1, sizeof(int32_t));
     session->output_widths = calloc(outputs + 1, sizeof(int64_t));
     if (session->input_names == NULL || session->input_types == NULL || session->output_names == NULL ||
-        session->output_widths == NULL)
+        session->output_types == NULL || session->output_widths == NULL)
         return message("out of memory");
     session->input_count = inputs;
     session->output_count = outputs;
@@ -276,19 +281,20 @@ static char *describe(onnx_session *session) {
     }
     for (size_t i = 0; i < outputs && failure == NULL; i++) {
         failure = read_name(session, SLOT_OUTPUT_NAME, i, &session->output_names[i]);
-        if (failure == NULL) failure = read_output_width(session, i, &session->output_widths[i]);
+        if (failure == NULL)
+            failure = read_output_type(session, i, &session->output_types[i], &session->output_widths[i]);
     }
     return failure;
 }
 
-static char *open_session(const onnx_runtime *runtime, const void *model, size_t size, const char *path,
-                          const onnx_session_options *wanted, onnx_session **session) {
+char *onnx_session_open(const onnx_runtime *runtime, const char *path, const void *model, size_t size,
+                        onnx_session **session) {
     *session = NULL;
     onnx_session *made = calloc(1, sizeof *made);
     if (made == NULL) return message("out of memory");
     made->runtime = runtime;
     void *options = NULL;
-    char *failure = make_options(runtime, wanted, &options);
+    char *failure = make_options(runtime, &options);
     if (failure == NULL && path != NULL)
         failure = CALL(runtime, SLOT_CREATE_SESSION, (void *, const char *, const void *, void **),
                        (runtime->environment, path, options, &made->session));
@@ -305,22 +311,13 @@ static char *open_session(const onnx_runtime *runtime, const void *model, size_t
     return NULL;
 }
 
-char *onnx_session_open(const onnx_runtime *runtime, const void *model, size_t size, const onnx_session_options *options,
-                        onnx_session **session) {
-    return open_session(runtime, model, size, NULL, options, session);
-}
-
-char *onnx_session_open_file(const onnx_runtime *runtime, const char *path, const onnx_session_options *options,
-                             onnx_session **session) {
-    return open_session(runtime, NULL, 0, path, options, session);
-}
-
 void onnx_session_close(onnx_session *session) {
     for (size_t i = 0; i < session->input_count; i++) free(session->input_names[i]);
     for (size_t i = 0; i < session->output_count; i++) free(session->output_names[i]);
     free(session->input_names);
     free(session->input_types);
     free(session->output_names);
+    free(session->output_types);
     free(session->output_widths);
     if (session->session != NULL) DROP(session->runtime, SLOT_RELEASE_SESSION, session->session);
     free(session);
@@ -331,6 +328,7 @@ const char *onnx_session_input_name(const onnx_session *session, size_t index) {
 int32_t onnx_session_input_type(const onnx_session *session, size_t index) { return session->input_types[index]; }
 size_t onnx_session_output_count(const onnx_session *session) { return session->output_count; }
 const char *onnx_session_output_name(const onnx_session *session, size_t index) { return session->output_names[index]; }
+int32_t onnx_session_output_type(const onnx_session *session, size_t index) { return session->output_types[index]; }
 int64_t onnx_session_output_width(const onnx_session *session, size_t index) { return session->output_widths[index]; }
 
 // MARK: - Runs

@@ -56,11 +56,15 @@ struct TextModelTests {
         }
     }
 
-    @Test("A setting chooses other pooling than the folder's")
-    func poolingIsASetting() throws {
+    @Test("A folder without modules that normalise, and with the first token's pooling, is followed")
+    func poolsByTheFirstToken() throws {
         let fixture = try Fixture("bert-base")
-        let settings = TextModel.Settings(pooling: SentencePooling(pooling: .cls, isNormalized: false))
-        let model = try TextModel(folder: fixture.folder, runtime: Library.load(), settings: settings)
+        let folder = try fixture.changed("modules.json") { modules in
+            modules = Data(#"[{"type": "m.Transformer", "path": ""}, {"type": "m.Pooling", "path": "first"}]"#.utf8)
+        }
+        try FileManager.default.createDirectory(atPath: folder + "/first", withIntermediateDirectories: true)
+        try Data(#"{"pooling_mode_cls_token": true}"#.utf8).write(to: URL(filePath: folder + "/first/config.json"))
+        let model = try TextModel(folder: folder, runtime: Library.load())
         let vectors = try model.embed(fixture.inputs)
         for (index, vector) in vectors.enumerated() {
             #expect(distance(vector, Array(try fixture.answer(index).prefix(32))) < 1e-5)

@@ -23,17 +23,11 @@ void onnx_runtime_close(onnx_runtime *runtime);
 /// As the library says it, "1.32.0".
 const char *onnx_runtime_version(const onnx_runtime *runtime);
 
-typedef struct {
-    /// Threads that share the work of one operator, the caller's included; at least 1.
-    int32_t intra_op_threads;
-} onnx_session_options;
-
-/// Makes a session from the bytes of an ONNX model, which are not needed afterwards.
-char *_Nullable onnx_session_open(const onnx_runtime *runtime, const void *model, size_t size,
-                                  const onnx_session_options *options, onnx_session *_Nullable *_Nonnull session);
-/// Makes a session from a file, beside which the model may keep further ones.
-char *_Nullable onnx_session_open_file(const onnx_runtime *runtime, const char *path,
-                                       const onnx_session_options *options, onnx_session *_Nullable *_Nonnull session);
+/// Makes a session from a file, beside which the model may keep further ones; or, where no path is given, from the bytes of
+/// an ONNX model, which are not needed afterwards. Its runs use the calling thread alone: parallelism comes from concurrent
+/// runs, which need no hand-over between threads.
+char *_Nullable onnx_session_open(const onnx_runtime *runtime, const char *_Nullable path, const void *_Nullable model,
+                                  size_t size, onnx_session *_Nullable *_Nonnull session);
 void onnx_session_close(onnx_session *session);
 
 size_t onnx_session_input_count(const onnx_session *session);
@@ -43,6 +37,8 @@ const char *onnx_session_input_name(const onnx_session *session, size_t index);
 int32_t onnx_session_input_type(const onnx_session *session, size_t index);
 size_t onnx_session_output_count(const onnx_session *session);
 const char *onnx_session_output_name(const onnx_session *session, size_t index);
+/// As of an input.
+int32_t onnx_session_output_type(const onnx_session *session, size_t index);
 /// The output's last dimension; 0 if the model leaves it open.
 int64_t onnx_session_output_width(const onnx_session *session, size_t index);
 
@@ -68,8 +64,8 @@ typedef struct {
     bool gives_back;
 } onnx_output;
 
-/// Runs the model on the calling thread (and the session's own, if it has any) for one of its outputs, which must be of
-/// Float32. Any number of threads may run one session at once.
+/// Runs the model on the calling thread for one of its outputs, which must be of Float32. Any number of threads may run one
+/// session at once.
 ///
 /// The memory that runs needed is kept for later ones of all sessions. With `gives_back`, what is unused after the run goes
 /// back to the system.

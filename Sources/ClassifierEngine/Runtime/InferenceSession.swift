@@ -5,14 +5,6 @@ import COnnxRuntime
 /// All properties are set once in `init`, and ONNX Runtime lets any number of threads run one session at once
 /// (`OrtApi.Run` in its documentation): hence `Sendable`.
 package final class InferenceSession: @unchecked Sendable {
-    package struct Options: Hashable, Sendable {
-        /// Threads that share one operator's work, the caller included. Parallelism comes from concurrent runs instead:
-        /// they need no hand-over between threads.
-        package var threads = 1
-
-        package init(threads: Int = 1) { self.threads = threads }
-    }
-
     /// The file that errors name.
     package let file: String
     /// The output that a run returns.
@@ -42,33 +34,29 @@ package final class InferenceSession: @unchecked Sendable {
         case int64 = 7
     }
 
+    /// The same for answers: the one type that is read.
+    private static let float: Int32 = 1
+
     /// From a model in memory, which is not needed afterwards.
     ///
     /// - Parameter file: what errors name.
     package convenience init(
         model: UnsafeRawBufferPointer,
         file: String,
-        runtime: OnnxRuntime,
-        options: Options = Options()
+        runtime: OnnxRuntime
     ) throws(EngineError) {
         guard let start = model.baseAddress, !model.isEmpty else {
             throw EngineError(.malformed, file, "an empty model")
         }
         try self.init(file: file, runtime: runtime) { session in
-            var native = onnx_session_options(options)
-            return onnx_session_open(runtime.handle, start, model.count, &native, &session)
+            onnx_session_open(runtime.handle, nil, start, model.count, &session)
         }
     }
 
     /// From an ONNX file, which may have further files beside it.
-    package convenience init(
-        file: String,
-        runtime: OnnxRuntime,
-        options: Options = Options()
-    ) throws(EngineError) {
+    package convenience init(file: String, runtime: OnnxRuntime) throws(EngineError) {
         try self.init(file: file, runtime: runtime) { session in
-            var native = onnx_session_options(options)
-            return onnx_session_open_file(runtime.handle, file, &native, &session)
+            onnx_session_open(runtime.handle, file, nil, 0, &session)
         }
     }
 
@@ -116,14 +104,16 @@ package final class InferenceSession: @unchecked Sendable {
 
     /// The names that exporters give, best first: a head's answer, then hidden states; else the model's first output.
     private static func chooseOutput(_ session: OpaquePointer, _ file: String) throws(EngineError) -> (String, Int?) {
-        let names = (0..<onnx_session_output_count(session)).map {
-            String(cString: onnx_session_output_name(session, $0))
-        }
+        let outputs = (0..<onnx_session_output_count(session))
+            .filter { onnx_session_output_type(session, $0) == float }
+            .map { (index: $0, name: String(cString: onnx_session_output_name(session, $0))) }
         let preferred = ["logits", "sentence_embedding", "last_hidden_state", "token_embeddings"]
-        guard !names.isEmpty else { throw EngineError(.unsupported, file, "the model has no output") }
-        let index = preferred.lazy.compactMap { names.firstIndex(of: $0) }.first ?? 0
-        let width = Int(onnx_session_output_width(session, index))
-        return (names[index], width > 0 ? width : nil)
+        let best = preferred.lazy.compactMap { name in outputs.first { $0.name == name } }.first
+        guard let output = best ?? outputs.first else {
+            throw EngineError(.unsupported, file, "the model has no output of Float32; export it with float32 outputs")
+        }
+        let width = Int(onnx_session_output_width(session, output.index))
+        return (output.name, width > 0 ? width : nil)
     }
 
     /// Runs the model and hands its answer to `body`, where the borrowed numbers are valid.
@@ -211,11 +201,5 @@ extension UnsafeMutableRawBufferPointer {
             storeBytes(of: Element(value), toByteOffset: index * MemoryLayout<Element>.stride, as: type)
         }
         return values.count * MemoryLayout<Element>.stride
-    }
-}
-
-extension onnx_session_options {
-    fileprivate init(_ options: InferenceSession.Options) {
-        self.init(intra_op_threads: Int32(clamping: max(options.threads, 1)))
     }
 }

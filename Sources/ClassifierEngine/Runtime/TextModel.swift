@@ -11,25 +11,18 @@ package struct TextModel: Sendable {
         }
 
         package var precision: Precision
-        package var session: InferenceSession.Options
         /// A folder with a low-rank adapter to merge into the weights.
         package var adapter: String?
-        /// Instead of what the folder says.
-        package var pooling: SentencePooling?
         /// How weights are quantized when the engine does it itself.
         package var quantization: Quantization
 
         package init(
             precision: Precision = .float32,
-            session: InferenceSession.Options = InferenceSession.Options(),
             adapter: String? = nil,
-            pooling: SentencePooling? = nil,
             quantization: Quantization = .reducedRange
         ) {
             self.precision = precision
-            self.session = session
             self.adapter = adapter
-            self.pooling = pooling
             self.quantization = quantization
         }
 
@@ -56,13 +49,10 @@ package struct TextModel: Sendable {
         let (file, profile) = try Self.read(folder, settings)
         self.folder = folder
         self.profile = profile
-        pooling =
-            if let given = settings.pooling { given } else {
-                try SentencePooling(folder: folder) ?? SentencePooling()
-            }
+        pooling = try SentencePooling(folder: folder) ?? SentencePooling()
         let classes: Int
         if let path = try Self.modelFile(folder, settings, canBuild: Self.canBuild(folder, file)) {
-            session = try InferenceSession(file: path, runtime: runtime, options: settings.session)
+            session = try InferenceSession(file: path, runtime: runtime)
             // transformers leaves two classes without names out.
             classes = session.outputWidth ?? 2
         } else {
@@ -70,12 +60,7 @@ package struct TextModel: Sendable {
             classes = built.classes
             let opened: Result<InferenceSession, EngineError> = built.bytes.withUnsafeBytes { bytes in
                 Result { () throws(EngineError) in
-                    try InferenceSession(
-                        model: bytes,
-                        file: folder + "/model.safetensors",
-                        runtime: runtime,
-                        options: settings.session
-                    )
+                    try InferenceSession(model: bytes, file: folder + "/model.safetensors", runtime: runtime)
                 }
             }
             session = try opened.get()

@@ -1,8 +1,8 @@
 import NIOCore
 import OpenAIWire
 
-/// A file of named tensors, each of which is read when it is asked for. Format: an unsigned 64-bit length in little-endian order, a JSON header of
-/// that many bytes, the tensors' bytes (the README of huggingface/safetensors).
+/// A file of named tensors, each of which is read when it is asked for. Format: an unsigned 64-bit length in little-endian
+/// order, a JSON header of that many bytes, the tensors' bytes (the README of huggingface/safetensors).
 package struct SafeTensors: Sendable {
     package struct Tensor: Hashable, Sendable {
         package let name: String
