@@ -1,9 +1,8 @@
 /// What one call hands to a model.
 package protocol BatchInput: Sendable {
-    /// The length in tokens, at least 1. Inputs of one batch are padded to the longest of them.
+    /// About how many tokens it has, at least 1: by it calls are admitted, and put together with others of their length.
+    /// A model may find another number; what its runs cost is learned by this one.
     var length: Int { get }
-    /// Depends on the text only, the same in every process: which model of two answers the text is drawn from it.
-    var stableHash: UInt64 { get }
 }
 
 /// A model that takes several inputs in one run.
@@ -16,11 +15,34 @@ package protocol BatchModel: Sendable {
     /// Runs the model once, on the calling thread, which is a compute thread and may be kept busy.
     ///
     /// - Parameter batch: not empty and within `limits`.
-    /// - Returns: one output for each input, in their order.
-    func run(_ batch: [Input]) throws -> [Output]
+    /// - Returns: for each input, in their order, its output or what is wrong with the input.
+    /// - Throws: what is wrong with the run, for all inputs.
+    func run(_ batch: [Input]) throws -> [Result<Output, ComputeError>]
 }
 
-/// What fits into one run of a model.
+extension BatchModel {
+    /// `run`, with what is wrong with the run as every input's result.
+    func results(of batch: [Input]) -> [Result<Output, ComputeError>] {
+        do {
+            let results = try run(batch)
+            guard results.count == batch.count else {
+                throw ComputeError.failed("the model gave \(results.count) outputs for \(batch.count) inputs")
+            }
+            return results
+        } catch let error as ComputeError {
+            return batch.map { _ in .failure(error) }
+        } catch {
+            let failure = ComputeError.failed("\(error)")
+            return batch.map { _ in .failure(failure) }
+        }
+    }
+}
+
+extension Result {
+    var isSuccess: Bool { if case .success = self { true } else { false } }
+}
+
+/// What fits into one run of a model, by the inputs' estimated lengths.
 package struct BatchLimits: Hashable, Sendable {
     /// Inputs in one run; at least 1.
     package let calls: Int
@@ -39,10 +61,31 @@ package struct BatchLimits: Hashable, Sendable {
         let (product, overflow) = count.multipliedReportingOverflow(by: longest)
         return !overflow && product <= paddedTokens
     }
+
+    /// What to run at once of inputs that have turned out to be of these lengths: all, unless they are so much longer than
+    /// estimated that they exceed the limits together; then those of like length.
+    ///
+    /// - Returns: positions of `lengths`.
+    package func runs(of lengths: [Int]) -> [[Int]] {
+        guard let longest = lengths.max() else { return [] }
+        guard !admit(count: lengths.count, longest: longest) else { return [Array(lengths.indices)] }
+        var runs: [[Int]] = []
+        var run: [Int] = []
+        for position in lengths.indices.sorted(by: { lengths[$0] < lengths[$1] }) {
+            if !run.isEmpty, !admit(count: run.count + 1, longest: lengths[position]) {
+                runs.append(run)
+                run = []
+            }
+            run.append(position)
+        }
+        return runs + [run]
+    }
 }
 
 /// Why a call has no output.
 package enum ComputeError: Error, Hashable, Sendable {
+    /// The model does not do what is asked of it, or not so: with a message for who asked. Another model may.
+    case unsupported(String)
     /// It cannot be finished in time, as far as is known. Said at once, so that something cheaper can still be asked.
     case overBudget
     /// Too many calls wait.
@@ -74,6 +117,7 @@ package enum ComputeError: Error, Hashable, Sendable {
         case .tooLong: "too_long"
         case .unknownText: "unknown_text"
         case .unavailable: "unavailable"
+        case .unsupported: "unsupported"
         case .failed: "failed"
         }
     }
@@ -81,6 +125,6 @@ package enum ComputeError: Error, Hashable, Sendable {
     /// All labels.
     static let reasons = [
         "over_budget", "overloaded", "deadline", "cancelled", "shutdown", "too_long", "unknown_text", "unavailable",
-        "failed",
+        "unsupported", "failed",
     ]
 }

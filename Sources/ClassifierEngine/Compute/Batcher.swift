@@ -56,7 +56,12 @@ package struct Batcher<Model: BatchModel>: Sendable {
         by deadline: MonotonicTime,
         completion: @escaping Completion
     ) -> ComputeCall {
-        let call = BatchedCall<Model>(input: input, metrics: metrics, completion: completion)
+        start(input, by: deadline, completion: metrics.countingErrors(completion))
+    }
+
+    /// `submit` for who counts the errors that callers get.
+    func start(_ input: Model.Input, by deadline: MonotonicTime, completion: @escaping Completion) -> ComputeCall {
+        let call = BatchedCall<Model>(input: input, completion: completion)
         do {
             return ComputeCall(core: core, id: try core.submit(call, length: input.length, for: id, deadline: deadline))
         } catch {
@@ -75,22 +80,11 @@ package struct Batcher<Model: BatchModel>: Sendable {
         core.replaceCost(of: id, by: cost)
     }
 
-    private static func run(_ calls: [any PendingCall], with model: Model) -> @Sendable (Int) -> Void {
-        // The calls of this model's name are those that `submit` made.
+    private static func run(_ calls: [any PendingCall], with model: Model) -> PoolCore.Ran {
+        // The calls of this model's name are those that `start` made.
         let calls = calls.map { unsafeDowncast($0, to: BatchedCall<Model>.self) }
-        do {
-            let outputs = try model.run(calls.map(\.input))
-            guard outputs.count == calls.count else {
-                let error = ComputeError.failed("the model gave \(outputs.count) outputs for \(calls.count) inputs")
-                return { calls[$0].end(error) }
-            }
-            return { calls[$0].completion(.success(outputs[$0])) }
-        } catch let error as ComputeError {
-            return { calls[$0].end(error) }
-        } catch {
-            let failure = ComputeError.failed("\(error)")
-            return { calls[$0].end(failure) }
-        }
+        let results = model.results(of: calls.map(\.input))
+        return PoolCore.Ran(outputs: results.count(where: \.isSuccess)) { calls[$0].completion(results[$0]) }
     }
 }
 
@@ -110,18 +104,13 @@ package struct ComputeCall: Sendable {
 final class BatchedCall<Model: BatchModel>: PendingCall {
     let input: Model.Input
     let completion: Batcher<Model>.Completion
-    private let metrics: ComputeMetrics.OfModel
 
-    init(input: Model.Input, metrics: ComputeMetrics.OfModel, completion: @escaping Batcher<Model>.Completion) {
+    init(input: Model.Input, completion: @escaping Batcher<Model>.Completion) {
         self.input = input
-        self.metrics = metrics
         self.completion = completion
     }
 
-    func end(_ error: ComputeError) {
-        metrics.countUnanswered(error)
-        completion(.failure(error))
-    }
+    func end(_ error: ComputeError) { completion(.failure(error)) }
 }
 
 /// Brings a task's cancellation to its call, whichever comes first.

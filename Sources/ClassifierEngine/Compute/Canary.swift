@@ -1,11 +1,11 @@
 /// Judges a new model by a share of the real calls, beside the one in force. Pure: it is told what happened and when.
 ///
 /// Which calls the candidate gets depends on their texts alone, so that a text is always answered by the same model.
-/// A candidate that fails too often is rolled back at once; one that has answered enough calls by the end of the period,
-/// without being slower than allowed, is promoted.
+/// A candidate that fails too often is rolled back at once, and one that is slower than allowed once there are enough
+/// calls to tell; one that has answered enough calls by the end of the period is promoted.
 package struct Canary: Sendable {
     package struct Settings: Hashable, Sendable {
-        /// The share of texts that the candidate answers, 0…1.
+        /// The share of texts that the candidate answers, 0…1. With 0 it is compared by its sample only.
         package var share: Double
         /// How long it is watched.
         package var period: Duration
@@ -79,15 +79,16 @@ package struct Canary: Sendable {
     /// One of the two was run.
     ///
     /// - Parameters:
-    ///   - calls: how many calls it answered, or failed to.
+    ///   - calls: how many calls it was run for.
+    ///   - errors: how many of them have no output.
     ///   - seconds: what it took.
     ///   - expected: what the model in force would take for the same batch.
-    package mutating func ran(isCandidate: Bool, calls: Int, failed: Bool, seconds: Double, expected: Double) {
+    package mutating func ran(isCandidate: Bool, calls: Int, errors: Int, seconds: Double, expected: Double) {
         var record = isCandidate ? candidate : current
         record.calls += calls
-        if failed {
-            record.errors += calls
-        } else {
+        record.errors += errors
+        // What fails takes less time, or none.
+        if errors == 0 {
             record.taken += seconds
             record.expected += expected
         }
@@ -102,15 +103,15 @@ package struct Canary: Sendable {
         if Double(candidate.errors) > allowed * Double(judged) {
             return .rollBack("\(candidate.errors) of \(candidate.calls) calls failed")
         }
+        if enough, let slowness = candidate.slowness, slowness > settings.slowdown * (current.slowness ?? 1) {
+            let times = (slowness / (current.slowness ?? 1) * 100).rounded() / 100
+            return .rollBack("it takes \(times) times as long")
+        }
         let elapsed = now - start
         guard elapsed >= settings.period else { return .watching }
         guard enough else {
             guard elapsed >= settings.period * 4 else { return .watching }
             return .rollBack("only \(candidate.calls) calls came to judge it by")
-        }
-        if let slowness = candidate.slowness, slowness > settings.slowdown * (current.slowness ?? 1) {
-            let times = (slowness / (current.slowness ?? 1) * 100).rounded() / 100
-            return .rollBack("it takes \(times) times as long")
         }
         return .promote
     }

@@ -31,7 +31,8 @@ package final class ComputeMetrics: Sendable {
     )
     static let unanswered = MetricDefinition.counter(
         "sextant_classifier_unanswered",
-        "Calls of a classifier without an output, by reason: " + ComputeError.reasons.joined(separator: ", ") + ".",
+        "Calls of a classifier that ended with an error, by reason: " + ComputeError.reasons.joined(separator: ", ")
+            + ".",
         labels: ["model", "reason"]
     )
     static let lookups = MetricDefinition.counter(
@@ -46,12 +47,12 @@ package final class ComputeMetrics: Sendable {
     )
     static let generation = MetricDefinition.gauge(
         "sextant_classifier_model_generation",
-        "Number of the model in force: 1 for the first, one more for each replacement.",
+        "Number of the model in force: 1 for the first; higher for each that took over. Models that were only tried have one too.",
         labels: ["model"]
     )
     static let replacements = MetricDefinition.counter(
         "sextant_classifier_model_replacements",
-        "Attempts to replace a model, by outcome: replaced, rejected (it did not load or gave wrong outputs), rolled_back.",
+        "Attempts to replace a model, by outcome: replaced, rejected (it did not load, fit or answer as it should), rolled_back, superseded (the folder changed again during the trial).",
         labels: ["model", "outcome"]
     )
 
@@ -87,6 +88,16 @@ package final class ComputeMetrics: Sendable {
 
         func countUnanswered(_ error: ComputeError) {
             unanswered.with(name, error.reason).increment()
+        }
+
+        /// `completion`, with the errors that it is told counted.
+        func countingErrors<Output>(
+            _ completion: @escaping @Sendable (Result<Output, ComputeError>) -> Void
+        ) -> @Sendable (Result<Output, ComputeError>) -> Void {
+            { [self] result in
+                if case .failure(let error) = result { countUnanswered(error) }
+                completion(result)
+            }
         }
 
         func countReplacement(_ outcome: String) {

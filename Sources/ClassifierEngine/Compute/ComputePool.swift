@@ -74,8 +74,16 @@ protocol PendingCall: AnyObject, Sendable {
 
 /// What threads, timer and callers share.
 final class PoolCore: Sendable {
-    /// How a model runs a batch. Gives what hands the output of a position of the batch to its call.
-    typealias Runner = @Sendable (_ calls: [any PendingCall]) -> @Sendable (_ position: Int) -> Void
+    /// How a model runs a batch.
+    typealias Runner = @Sendable (_ calls: [any PendingCall]) -> Ran
+
+    /// What became of a batch.
+    struct Ran {
+        /// How many calls the model has computed an output for.
+        let outputs: Int
+        /// Hands the result of a position of the batch to its call.
+        let deliver: (_ position: Int) -> Void
+    }
 
     struct Model: Sendable {
         let run: Runner
@@ -85,6 +93,8 @@ final class PoolCore: Sendable {
     private struct Entry {
         let call: any PendingCall
         let arrived: MonotonicTime
+        /// Nil when it waits for another's output.
+        let model: ModelID?
     }
 
     private struct Assignment {
@@ -184,7 +194,7 @@ final class PoolCore: Sendable {
             var actions = ComputeSchedule.Actions()
             do throws(ComputeError) {
                 let id = try state.schedule.arrived(length: length, for: model, deadline: deadline, at: now, &actions)
-                Self.hold(call, id, since: now, &state)
+                Self.hold(call, id, for: model, since: now, &state)
                 Self.helpTimer(at: now, &state, &actions)
                 let aftermath = Self.carryOut(actions, at: now, &state)
                 state.models[model.index].metrics.depth.set(state.schedule.waiting(for: model))
@@ -204,7 +214,7 @@ final class PoolCore: Sendable {
         let (result, aftermath) = state.withLock { state -> (Result<CallID, ComputeError>, Aftermath) in
             do throws(ComputeError) {
                 let id = try state.schedule.parked(deadline: deadline, at: now)
-                Self.hold(call, id, since: now, &state)
+                Self.hold(call, id, for: nil, since: now, &state)
                 return (.success(id), Self.carryOut(ComputeSchedule.Actions(), at: now, &state))
             } catch {
                 return (.failure(error), Aftermath())
@@ -285,7 +295,7 @@ final class PoolCore: Sendable {
     private func work(_ number: Int) {
         while let assignment = nextAssignment(for: number) {
             let start = MonotonicTime.now()
-            let deliver = assignment.model.run(assignment.calls)
+            let ran = assignment.model.run(assignment.calls)
             let end = MonotonicTime.now()
             let (answered, aftermath) = state.withLock { state -> ([Int], Aftermath) in
                 var actions = ComputeSchedule.Actions()
@@ -294,6 +304,7 @@ final class PoolCore: Sendable {
                 let answered = state.schedule.finished(
                     thread: number,
                     took: end.nanoseconds - start.nanoseconds,
+                    outputs: ran.outputs,
                     at: end,
                     &actions
                 )
@@ -306,7 +317,7 @@ final class PoolCore: Sendable {
                 return (answered, aftermath)
             }
             finish(aftermath)
-            for position in answered { deliver(position) }
+            for position in answered { ran.deliver(position) }
             let metrics = assignment.model.metrics
             metrics.run.record(start.elapsed(until: end))
             metrics.batchCalls.record(Double(assignment.calls.count))
@@ -345,10 +356,16 @@ final class PoolCore: Sendable {
 
     // MARK: Under the lock
 
-    private static func hold(_ call: any PendingCall, _ id: CallID, since now: MonotonicTime, _ state: inout State) {
+    private static func hold(
+        _ call: any PendingCall,
+        _ id: CallID,
+        for model: ModelID?,
+        since now: MonotonicTime,
+        _ state: inout State
+    ) {
         let index = Int(id.index)
         while state.entries.count <= index { state.entries.append(nil) }
-        state.entries[index] = Entry(call: call, arrived: now)
+        state.entries[index] = Entry(call: call, arrived: now, model: model)
     }
 
     /// Does the timer's work when it should have woken before: threads that compute may keep it from a processor for
@@ -374,11 +391,14 @@ final class PoolCore: Sendable {
         _ state: inout State
     ) -> Aftermath {
         var aftermath = Aftermath()
-        for (id, error) in actions.ended {
-            if let entry = release(id, &state) { aftermath.ended.append((entry.call, error)) }
-        }
+        // Before the ends: the time of a call that has just been put on a thread may be over at the same instant.
         for run in actions.runs {
-            let entries = run.calls.compactMap { state.entries[Int($0.index)] }
+            let entries = run.calls.map { id in
+                guard let entry = state.entries[Int(id.index)] else {
+                    preconditionFailure("a call that is run is held")
+                }
+                return entry
+            }
             let model = state.models[run.model.index]
             state.running[run.thread] = run.calls
             state.assignments[run.thread] = Assignment(
@@ -388,6 +408,12 @@ final class PoolCore: Sendable {
             )
             model.metrics.depth.set(state.schedule.waiting(for: run.model))
             aftermath.wake.append(run.thread)
+        }
+        for (id, error) in actions.ended {
+            guard let entry = release(id, &state) else { continue }
+            aftermath.ended.append((entry.call, error))
+            guard let model = entry.model else { continue }
+            state.models[model.index].metrics.depth.set(state.schedule.waiting(for: model))
         }
         if let next = state.schedule.nextDeadline(), next < state.nextLook {
             state.nextLook = next

@@ -226,17 +226,23 @@ package struct ComputeSchedule: Sendable {
 
     /// The batch on `thread` has been run, in `took` nanoseconds of the thread's time.
     ///
+    /// - Parameter outputs: for how many calls there is an output; nil for all. Runs without any take no time worth
+    ///   learning from.
     /// - Returns: the positions within the batch of the calls that get their outputs; the others have ended before, or end
     ///   now because their time is over.
     package mutating func finished(
         thread: Int,
         took: UInt64,
+        outputs: Int? = nil,
         at now: MonotonicTime,
         _ actions: inout Actions
     ) -> [Int] {
         guard let batch = running[thread] else { return [] }
         running[thread] = nil
-        models[batch.model].estimate.observe(count: batch.calls.count, longest: batch.longest, nanoseconds: took)
+        let outputs = outputs ?? batch.calls.count
+        if outputs > 0 {
+            models[batch.model].estimate.observe(count: outputs, longest: batch.longest, nanoseconds: took)
+        }
         var answered: [Int] = []
         answered.reserveCapacity(batch.calls.count)
         for (position, call) in batch.calls.enumerated() where isLive(call) {
@@ -261,13 +267,9 @@ package struct ComputeSchedule: Sendable {
     package mutating func tick(at now: MonotonicTime, _ actions: inout Actions) {
         while let first = deadlines.first, first.deadline <= now.nanoseconds {
             deadlines.removeFirst()
-            if isLive(first.call) {
-                // The entry is gone already; `release` counts one that is still there.
-                deadEntries -= 1
-                end(first.call, .deadline, &actions)
-            } else {
-                deadEntries -= 1
-            }
+            // Of a call that is over, or is about to be: `release` counts its entry as if it were still there.
+            deadEntries -= 1
+            if isLive(first.call) { end(first.call, .deadline, &actions) }
         }
     }
 

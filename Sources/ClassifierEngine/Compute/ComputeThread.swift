@@ -71,6 +71,20 @@ struct ComputeThread: @unchecked Sendable {
     }
 }
 
+/// Runs blocking work apart from threads that others wait for.
+func onThread<Value: Sendable>(_ name: String, _ body: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+        do {
+            // As large a stack as models are run with.
+            let thread = try ComputeThread(name: name, stackBytes: 8 << 20) { continuation.resume(returning: body()) }
+            thread.detach()
+        } catch {
+            // Without a thread to spare the caller's has to do it.
+            continuation.resume(returning: body())
+        }
+    }
+}
+
 /// A thread without a name is found less easily, and works as well: failures are of no consequence.
 private func nameThisThread(_ name: String) {
     // The functions made for this are not there without GNU extensions of the headers.

@@ -55,20 +55,54 @@ package struct FolderState: Hashable, Sendable {
 /// A change counts when two looks in a row show the same: model files take seconds to copy, and change with every look
 /// until they are complete. A folder that is gone, or holds nothing, is being replaced: the last state holds.
 package struct FolderWatch: Sendable {
-    /// What the program works with.
-    private var inForce: FolderState?
-    private var last: FolderState?
-
-    package init(inForce: FolderState?) {
-        self.inForce = inForce
+    /// What became of a changed folder.
+    package enum Outcome: Hashable, Sendable {
+        /// It is in force, or will not do as it is: nothing is to be done until it changes again.
+        case settled
+        /// It could not be loaded now, but may later: it is tried again, at longer and longer intervals.
+        case again
+        /// Nobody is interested any more.
+        case done
     }
 
-    /// - Returns: the new state, once, when it is there to stay.
+    /// 64 looks, about two minutes: a machine that has been short of memory for so long stays so for a while.
+    private static let longestPause = 64
+
+    /// What the program works with, or knows that it cannot work with.
+    private var settled: FolderState?
+    private var last: FolderState?
+    /// How often the last state has been tried in vain, and the looks until it is tried again.
+    private var attempts = 0
+    private var pause = 0
+
+    package init(inForce: FolderState?) {
+        settled = inForce
+    }
+
+    /// - Returns: the state to load, if it is there to stay; its outcome must be told next.
     package mutating func saw(_ state: FolderState?) -> FolderState? {
         defer { last = state }
-        guard let state, state != inForce, state == last else { return nil }
-        inForce = state
+        guard let state, state != settled else { return nil }
+        guard state == last else {
+            attempts = 0
+            pause = 0
+            return nil
+        }
+        guard pause == 0 else {
+            pause -= 1
+            return nil
+        }
         return state
+    }
+
+    /// - Parameter state: the one that `saw` has returned.
+    package mutating func ended(_ state: FolderState, _ outcome: Outcome) {
+        guard outcome == .again else {
+            settled = state
+            return
+        }
+        attempts += 1
+        pause = min(1 << min(attempts, 30), Self.longestPause) - 1
     }
 }
 
@@ -102,11 +136,16 @@ package struct FolderWatcher<C: Clock>: Sendable where C.Duration == Duration {
         self.look = look
     }
 
-    /// Watches until the task is cancelled. `changed` comes one at a time: the folder is not looked at while it runs.
-    package func run(_ changed: @Sendable (FolderState) async -> Void) async {
+    /// Watches until the task is cancelled, or nobody is interested any more. `changed` comes one at a time: the folder is
+    /// not looked at while it runs.
+    package func run(_ changed: @Sendable (FolderState) async -> FolderWatch.Outcome) async {
         var watch = FolderWatch(inForce: inForce)
         while !Task.isCancelled {
-            if let state = watch.saw(look(folder)) { await changed(state) }
+            if let state = watch.saw(look(folder)) {
+                let outcome = await changed(state)
+                if outcome == .done { return }
+                watch.ended(state, outcome)
+            }
             do {
                 try await clock.sleep(until: clock.now.advanced(by: period), tolerance: nil)
             } catch {

@@ -11,9 +11,10 @@ import Synchronization
 package final class ResultCache<Output: Sendable>: Sendable {
     package typealias Completion = @Sendable (Result<Output, ComputeError>) -> Void
 
-    /// What a text is known by.
+    /// What a text is known by, and the model that it is for.
     package struct Key: Hashable, Sendable {
         let hash: KeyedHash.Value
+        let model: UInt64
     }
 
     private struct Shard {
@@ -23,8 +24,8 @@ package final class ResultCache<Output: Sendable>: Sendable {
 
     /// A text under way, and those who wait for it.
     private struct Flight {
-        /// Tells it from a later flight of the same text.
-        let number: UInt64
+        /// Of its run: tells that from the runs before it, and the flight from a later one of the same text.
+        var number: UInt64
         /// The end that the run was asked to keep.
         var deadline: MonotonicTime
         var waiters: [Waiter]
@@ -83,14 +84,23 @@ package final class ResultCache<Output: Sendable>: Sendable {
     private let hash: KeyedHash
     private let shards: [Mutex<Shard>.Box]
     private let sizeBytes: @Sendable (Output) -> Int
+    private let isOf: @Sendable (Output, _ model: UInt64) -> Bool
     private let numbers = Atomic<UInt64>(0)
 
     /// - Parameters:
     ///   - entries: results kept at most.
     ///   - bytes: what they may take together, with about 100 bytes for keeping each.
+    ///   - isOf: whether an output is the model's whose key it was asked for under. One that another model has given in
+    ///     its place is not kept.
     ///   - sizeBytes: what an output takes.
-    package init(entries: Int, bytes: Int, sizeBytes: @escaping @Sendable (Output) -> Int) {
+    package init(
+        entries: Int,
+        bytes: Int,
+        isOf: @escaping @Sendable (Output, _ model: UInt64) -> Bool = { _, _ in true },
+        sizeBytes: @escaping @Sendable (Output) -> Int
+    ) {
         hash = KeyedHash()
+        self.isOf = isOf
         self.sizeBytes = sizeBytes
         // A small cache in one piece keeps what it should.
         let count = entries >= 16 * Self.shardCount ? Self.shardCount : 1
@@ -103,9 +113,13 @@ package final class ResultCache<Output: Sendable>: Sendable {
         }
     }
 
-    /// - Parameter model: the model and its generation: outputs of two models must not be mixed.
-    package func key(model: String, text: String) -> Key {
-        Key(hash: hash(model, text))
+    /// - Parameter model: the number that no other model of this cache has or will have: outputs of two models must not be
+    ///   mixed.
+    package func key(model: UInt64, text: String) -> Key {
+        let hash = hash("", text)
+        // Mixed in by a bijection, so that two models' keys of one text differ, and no other two are nearer for it.
+        let low = hash.low ^ (model &* 0x9E37_79B9_7F4A_7C15)
+        return Key(hash: KeyedHash.Value(low: low, high: hash.high), model: model)
     }
 
     /// The output, if there is one.
@@ -124,7 +138,6 @@ package final class ResultCache<Output: Sendable>: Sendable {
     /// The output for a text: kept, under way, or from a run.
     ///
     /// - Parameters:
-    ///   - input: is made only when a run is needed.
     ///   - completion: is called once, at once on this thread or later on one of the pool's; must not block.
     /// - Returns: what gives the wait up; the run goes on while others wait for it.
     @discardableResult
@@ -132,13 +145,13 @@ package final class ResultCache<Output: Sendable>: Sendable {
         _ key: Key,
         to batcher: Batcher<Model>,
         by deadline: MonotonicTime,
-        input: @escaping @Sendable () -> Model.Input,
+        input: Model.Input,
         completion: @escaping Completion
     ) -> CachedCall where Model.Output == Output {
         let waiter = Waiter(
             deadline: deadline,
-            completion: completion,
-            start: { batcher.submit(input(), by: deadline, completion: $0) },
+            completion: batcher.metrics.countingErrors(completion),
+            start: { batcher.start(input, by: deadline, completion: $0) },
             gone: { [weak self] in self?.leave(key, $0) }
         )
         let found = shard(key).withLock { shard -> Found in
@@ -175,7 +188,7 @@ package final class ResultCache<Output: Sendable>: Sendable {
         for key: Key,
         from batcher: Batcher<Model>,
         by deadline: MonotonicTime,
-        input: @escaping @Sendable () -> Model.Input
+        input: Model.Input
     ) async throws(ComputeError) -> Output where Model.Output == Output {
         let cancellation = CallCancellation()
         let result = await withTaskCancellationHandler {
@@ -217,6 +230,7 @@ package final class ResultCache<Output: Sendable>: Sendable {
     ) {
         let call = waiter.start { [self] result in finished(key, number, waiter, result, on: core, metrics) }
         let isWanted = shard(key).withLock { shard in
+            // It is over, and another may have begun in its place.
             guard shard.flights[key.hash]?.number == number else { return true }
             shard.flights[key.hash]?.run = call
             return shard.flights[key.hash]?.waiters.contains { !$0.hasEnded } ?? true
@@ -233,9 +247,9 @@ package final class ResultCache<Output: Sendable>: Sendable {
         on core: PoolCore,
         _ metrics: ComputeMetrics.OfModel
     ) {
-        let (served, next, evicted) = shard(key).withLock { shard -> ([Waiter], Waiter?, Int) in
+        let (served, next, evicted) = shard(key).withLock { shard -> ([Waiter], (Waiter, UInt64)?, Int) in
             var evicted = 0
-            if case .success(let output) = result {
+            if case .success(let output) = result, isOf(output, key.model) {
                 let size = sizeBytes(output) + 100
                 evicted = shard.results.insert(output, for: key.hash, sizeBytes: size)
             }
@@ -245,8 +259,9 @@ package final class ResultCache<Output: Sendable>: Sendable {
                 flight.waiters.removeAll { $0 === leader }
                 flight.deadline = next.deadline
                 flight.run = nil
+                flight.number = numbers.add(1, ordering: .relaxed).newValue
                 shard.flights[key.hash] = flight
-                return ([leader], next, evicted)
+                return ([leader], (next, flight.number), evicted)
             }
             shard.flights[key.hash] = nil
             return (flight.waiters, nil, evicted)
@@ -255,7 +270,7 @@ package final class ResultCache<Output: Sendable>: Sendable {
         for waiter in served where waiter.answer(result) {
             waiter.parked.withLock { $0 }.map(core.unpark)
         }
-        if let next { run(key, number, for: next, on: core, metrics) }
+        if let (next, number) = next { run(key, number, for: next, on: core, metrics) }
     }
 
     /// Who tries again after a failure that was the leader's own: the one with the most time. Where even that one would
@@ -266,7 +281,7 @@ package final class ResultCache<Output: Sendable>: Sendable {
         switch error {
         case .cancelled: return best
         case .deadline, .overBudget: return best.deadline > flight.deadline ? best : nil
-        case .overloaded, .shutdown, .tooLong, .unknownText, .unavailable, .failed: return nil
+        case .overloaded, .shutdown, .tooLong, .unknownText, .unavailable, .unsupported, .failed: return nil
         }
     }
 

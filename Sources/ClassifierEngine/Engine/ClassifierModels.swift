@@ -1,10 +1,11 @@
-import ConfigKit
 package import Instruments
 package import Resilience
+import Synchronization
 
 /// All models of a process, on one pool of threads.
 ///
-/// What cannot be loaded is reported and left out: whoever would ask it takes a lower tier.
+/// What cannot be loaded is reported and left out: whoever would ask it takes a lower tier. It is loaded when its folder
+/// has changed: see `follow`.
 package final class ClassifierModels: Sendable {
     /// One model to load.
     package struct Entry: Sendable {
@@ -33,85 +34,176 @@ package final class ClassifierModels: Sendable {
         package init() {}
     }
 
-    package let encoders: [String: ServingModel]
-    package let staticModels: [String: StaticModel]
+    private enum Model: Sendable {
+        case encoder(ServingModel)
+        case tokens(StaticModel)
+    }
+
+    private struct Loaded {
+        var encoders: [String: ServingModel] = [:]
+        var staticModels: [String: StaticModel] = [:]
+
+        mutating func add(_ model: Model) {
+            switch model {
+            case .encoder(let model): encoders[model.name] = model
+            case .tokens(let model): staticModels[model.name] = model
+            }
+        }
+    }
+
+    /// How one model is loaded, blocking.
+    private struct Loader: Sendable {
+        let name: String
+        let folder: String
+        let load: @Sendable () throws(EngineError) -> Model
+    }
+
+    /// A model that could not be loaded at first.
+    private struct Missing {
+        let loader: Loader
+        /// How its folder looked then; nil when it is to be tried again as it is.
+        let tried: FolderState?
+    }
+
+    private let loaded: Mutex<Loaded>
+    private let missing: [Missing]
     private let pool: ComputePool?
+
+    /// By name. There may come more while folders are followed.
+    package var encoders: [String: ServingModel] { loaded.withLock { $0.encoders } }
+    /// By name. There may come more while folders are followed.
+    package var staticModels: [String: StaticModel] { loaded.withLock { $0.staticModels } }
 
     /// Loads everything, blocking the calling thread.
     ///
     /// - Parameter complain: told of each model that is missing, in a line that names the file and what is wrong with it.
     package init(_ settings: Settings, registry: MetricRegistry, complain: (_ name: String, _ problem: String) -> Void)
     {
-        var staticModels: [String: StaticModel] = [:]
-        for (name, folder) in settings.staticModels {
-            do throws(EngineError) {
-                staticModels[name] = try StaticModel(name, folder: folder)
-            } catch {
-                complain(name, "\(error)")
+        var loaders = settings.staticModels.map { name, folder in
+            Loader(name: name, folder: folder) { () throws(EngineError) in
+                .tokens(try StaticModel(name, folder: folder))
             }
         }
-        self.staticModels = staticModels
-        guard !settings.encoders.isEmpty else {
-            encoders = [:]
-            pool = nil
-            return
-        }
-        guard let library = settings.library else {
-            for entry in settings.encoders { complain(entry.name, "there is no libonnxruntime to run it") }
-            encoders = [:]
-            pool = nil
-            return
-        }
-        var encoders: [String: ServingModel] = [:]
         var pool: ComputePool?
-        do {
-            let runtime = try OnnxRuntime(path: library)
-            let threads = try ComputePool(
-                .init(schedule: .init(threads: max(1, settings.threads), maxWaiting: max(1, settings.maxWaiting)))
-            )
-            let metrics = ComputeMetrics(registry: registry)
-            for entry in settings.encoders {
-                do throws(EngineError) {
-                    encoders[entry.name] = try ServingModel(
+        if !settings.encoders.isEmpty {
+            do {
+                let (threads, encoders) = try Self.encoderLoaders(settings, registry)
+                pool = threads
+                loaders += encoders
+            } catch {
+                for entry in settings.encoders { complain(entry.name, "\(error)") }
+            }
+        }
+        var loaded = Loaded()
+        var missing: [Missing] = []
+        for loader in loaders {
+            let state = FolderState.of(loader.folder)
+            do throws(EngineError) {
+                loaded.add(try loader.load())
+            } catch {
+                complain(loader.name, "\(error)")
+                missing.append(Missing(loader: loader, tried: Shortage.isTold(by: error.message) ? nil : state))
+            }
+        }
+        self.loaded = Mutex(loaded)
+        self.missing = missing
+        self.pool = pool
+    }
+
+    private struct NoLibrary: Error, CustomStringConvertible {
+        var description: String { "there is no libonnxruntime to run it" }
+    }
+
+    private static func encoderLoaders(
+        _ settings: Settings,
+        _ registry: MetricRegistry
+    ) throws -> (ComputePool, [Loader]) {
+        guard let library = settings.library else { throw NoLibrary() }
+        let runtime = try OnnxRuntime(path: library)
+        let pool = try ComputePool(
+            .init(schedule: .init(threads: max(1, settings.threads), maxWaiting: max(1, settings.maxWaiting)))
+        )
+        let metrics = ComputeMetrics(registry: registry)
+        let loaders = settings.encoders.map { entry in
+            Loader(name: entry.name, folder: entry.folder) { [weak pool] () throws(EngineError) in
+                guard let pool else { throw EngineError(.inference, entry.folder, "the process ends") }
+                return .encoder(
+                    try ServingModel(
                         entry.name,
                         folder: entry.folder,
                         runtime: runtime,
                         settings: entry.settings,
-                        on: threads,
+                        on: pool,
                         metrics: metrics
                     )
-                } catch {
-                    complain(entry.name, "\(error)")
-                }
+                )
             }
-            pool = threads
-        } catch {
-            for entry in settings.encoders { complain(entry.name, "\(error)") }
         }
-        self.encoders = encoders
-        self.pool = pool
+        return (pool, loaders)
     }
 
-    /// Follows the models' folders until the task is cancelled.
-    package func follow(_ report: @escaping @Sendable (_ name: String, ServingModel.Replacement) -> Void) async {
+    // MARK: Following
+
+    /// Follows the models' folders until the task is cancelled, those too of models that could not be loaded: such a model
+    /// is there from the moment that it can.
+    ///
+    /// - Parameter period: the time between two looks at a folder.
+    package func follow(
+        period: Duration = .seconds(2),
+        _ report: @escaping @Sendable (_ name: String, ServingModel.Replacement) -> Void
+    ) async {
         await withTaskGroup { group in
             for model in encoders.values {
-                group.addTask { await model.follow { report(model.name, $0) } }
+                group.addTask { await model.follow(period: period) { report(model.name, $0) } }
+            }
+            for one in missing {
+                group.addTask { [self] in
+                    let name = one.loader.name
+                    await load(one, period: period) { report(name, $0) }
+                    await encoders[name]?.follow(period: period) { report(name, $0) }
+                }
             }
         }
     }
 
-    /// A model's vector of a text.
+    /// Returns when the model has been loaded, or the task is cancelled.
+    private func load(
+        _ missing: Missing,
+        period: Duration,
+        _ report: @escaping @Sendable (ServingModel.Replacement) -> Void
+    ) async {
+        await FolderWatcher(missing.loader.folder, inForce: missing.tried, period: period).run { _ in
+            let result = await onThread("model-load") { () -> Result<Model, EngineError> in
+                Result { () throws(EngineError) in try missing.loader.load() }
+            }
+            switch result {
+            case .success(let model):
+                loaded.withLock { $0.add(model) }
+                report(.replaced(generation: 1))
+                return .done
+            case .failure(let error):
+                report(.refused("\(error)"))
+                return Shortage.isTold(by: error.message) ? .again : .settled
+            }
+        }
+    }
+
+    // MARK: Asking
+
+    /// The texts' vectors by a model.
     ///
-    /// - Throws: why there is none.
+    /// - Throws: why there are none.
     package func embed(
-        _ text: String,
+        _ texts: [String],
         with name: String,
+        dimensions: Int? = nil,
         by deadline: MonotonicTime
-    ) async throws(ComputeError) -> [Float] {
-        if let model = staticModels[name] { return try await model.embed(text, by: deadline) }
+    ) async throws(ComputeError) -> Embeddings {
+        if let model = staticModels[name] {
+            return try await model.embed(texts, dimensions: dimensions, by: deadline)
+        }
         guard let model = encoders[name] else { throw .failed("there is no model '\(name)'") }
-        return try await model.embed(text, by: deadline)
+        return try await model.embed(texts, dimensions: dimensions, by: deadline)
     }
 
     /// The classes that a model finds for a text.

@@ -1,4 +1,3 @@
-import Synchronization
 package import Tokenizers
 
 /// A model with its tokenizer, from one folder: texts in, answers out, many texts in one run.
@@ -22,10 +21,6 @@ package final class EncoderModel: BatchModel {
     /// How long a text may be, special tokens included.
     package let maxTokens: Int
     private let dimensions: Int?
-    /// Unlike any other model's of the process.
-    private let number: UInt64
-
-    private static let numbers = Atomic<UInt64>(0)
 
     /// 32 bytes: far more than tokens of any language take on average. What lies behind so many for each token is not
     /// looked at, so that a text of megabytes costs no more than the model's own limit.
@@ -60,7 +55,6 @@ package final class EncoderModel: BatchModel {
             calls: max(1, settings.batchTexts),
             paddedTokens: max(maxTokens, settings.batchTokens)
         )
-        number = Self.numbers.add(1, ordering: .relaxed).newValue
     }
 
     /// `max_seq_length`, where sentence-transformers cuts texts for this model; nil if the folder does not say.
@@ -74,18 +68,29 @@ package final class EncoderModel: BatchModel {
     /// Bytes of a text that are looked at.
     var longestText: Int { maxTokens * Self.bytesPerToken }
 
-    /// The text's tokens, cut to what the model takes.
-    package func encode(_ text: String) -> EncodedText {
-        let text = Self.cut(text, to: longestText)
-        return EncodedText(text, tokenizer.encode(text, maxTokens: maxTokens), encoder: number)
+    /// The length of its vectors.
+    package var vectorLength: Int { dimensions ?? model.profile.hidden }
+
+    /// A text to ask about, cut to what the model looks at.
+    func input(_ text: String, isSample: Bool = false) -> TextInput {
+        TextInput(Self.cut(text, to: longestText), maxTokens: maxTokens, isSample: isSample)
     }
 
-    /// The share of the text's tokens that the model does not know, 0 to 1.
-    package func unknownShare(of text: EncodedText) -> Double { tokenizer.unknownShare(of: text.encoding) }
+    package func run(_ batch: [TextInput]) throws -> [Result<TextAnswer, ComputeError>] {
+        let texts = batch.map { tokenizer.encode(Self.cut($0.text, to: longestText), maxTokens: maxTokens) }
+        var results = [Result<TextAnswer, ComputeError>](repeating: .failure(.unknownText), count: batch.count)
+        let known = batch.indices.filter {
+            batch[$0].isSample || tokenizer.unknownShare(of: texts[$0]) <= ServingModel.mostUnknown
+        }
+        for run in limits.runs(of: known.map { texts[$0].count }) {
+            let answers = try answers(to: run.map { texts[known[$0]] })
+            for (index, answer) in zip(run, answers) { results[known[index]] = .success(answer) }
+        }
+        return results
+    }
 
-    package func run(_ batch: [EncodedText]) throws -> [TextAnswer] {
-        let texts = batch.map { $0.encoder == number ? $0 : encode($0.text) }
-        let sequences = texts.map(\.sequence)
+    private func answers(to texts: [Encoding]) throws(EngineError) -> [TextAnswer] {
+        let sequences = texts.map { TokenSequence(ids: $0.ids, types: $0.typeIDs) }
         switch model.profile.task {
         case .embedding:
             return try model.embed(sequences, dimensions: dimensions).map { .vector($0) }
@@ -93,9 +98,20 @@ package final class EncoderModel: BatchModel {
             return try model.classify(sequences).map { .classes($0) }
         case .tokenClassification:
             return try zip(model.tag(sequences), texts).map { tags, text in
-                .spans(tags.spans(offsets: text.encoding.offsets, isSpecial: text.encoding.isSpecial))
+                .spans(tags.spans(offsets: text.offsets, isSpecial: text.isSpecial))
             }
         }
+    }
+
+    /// Why `new` cannot take this model's place; nil if it can. Classes may have other names, and be more or fewer: that
+    /// is what training anew does.
+    func misfit(_ new: EncoderModel) -> String? {
+        let (task, other) = (model.profile.task, new.model.profile.task)
+        guard task == other else { return "it is made for \(other.rawValue), not for \(task.rawValue)" }
+        guard task != .embedding || vectorLength == new.vectorLength else {
+            return "its vectors have \(new.vectorLength) numbers, not \(vectorLength)"
+        }
+        return nil
     }
 
     /// The first bytes, up to the end of a scalar.

@@ -1,7 +1,6 @@
 import ConfigKit
 import Instruments
 package import Resilience
-import Synchronization
 
 /// A model that serves: its batches, its cache, and its folder, which may be replaced while it is asked.
 package final class ServingModel: TextEmbedder, TextClassifier {
@@ -9,20 +8,22 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     package let folder: String
     private let slot: ModelSlot<EncoderModel>
     private let batcher: Batcher<ModelSlot<EncoderModel>>
-    private let cache: ResultCache<TextAnswer>
+    private let cache: ResultCache<ModelSlot<EncoderModel>.Output>
     private let load: @Sendable () throws -> EncoderModel
     private let canary: Canary.Settings?
     private let metrics: ComputeMetrics.OfModel
     /// How the folder looked when its model was loaded.
     private let folderState: FolderState?
-    private let loadSeconds: Mutex<Double>
+    /// How long the first load took.
+    package let secondsToLoad: Double
 
     /// More of a text than this share unknown, and the model does not judge it: 15 %.
     package static let mostUnknown = 0.15
 
     package struct Settings: Sendable {
         package var encoder = EncoderModel.Settings()
-        /// How a replaced folder is tried; nil puts it in force at once.
+        /// How a replaced folder is tried; nil puts it in force at once. An embedder's is compared by its sample only:
+        /// vectors of two models must not be mixed.
         package var canary: Canary.Settings?
         /// 10,000 answers, in at most 32 MiB.
         package var cachedAnswers = 10_000
@@ -32,18 +33,20 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     }
 
     /// Loads the model and warms it up, on the calling thread: some hundred milliseconds.
+    ///
+    /// - Parameter clock: of trials. Deadlines are always those of the system's clock.
     package init(
         _ name: String,
         folder: String,
         runtime: OnnxRuntime,
         settings: Settings = Settings(),
         on pool: ComputePool,
-        metrics: ComputeMetrics
+        metrics: ComputeMetrics,
+        clock: @escaping @Sendable () -> MonotonicTime = { .now() }
     ) throws(EngineError) {
         self.name = name
         self.folder = folder
         self.metrics = metrics.model(name)
-        canary = settings.canary
         folderState = FolderState.of(folder)
         let encoder = settings.encoder
         load = { try EncoderModel(folder: folder, runtime: runtime, settings: encoder) }
@@ -54,35 +57,40 @@ package final class ServingModel: TextEmbedder, TextClassifier {
                 model,
                 sample: Self.sample(for: model),
                 metrics: self.metrics,
-                isValid: { _, answer in answer.fault }
+                fits: { $0.misfit($1) },
+                clock: clock
             )
         } catch {
             throw EngineError(.inference, folder, "\(error)")
         }
-        loadSeconds = Mutex((ContinuousClock().now - start) / .seconds(1))
-        batcher = Batcher(slot, cost: slot.cost, on: pool, metrics: self.metrics)
+        secondsToLoad = (ContinuousClock().now - start) / .seconds(1)
+        batcher = Batcher(slot, cost: slot.current.cost, on: pool, metrics: self.metrics)
         cache = ResultCache(
             entries: settings.cachedAnswers,
             bytes: settings.cacheBytes,
-            sizeBytes: { $0.sizeBytes }
+            isOf: { $0.version == $1 },
+            sizeBytes: { $0.value.sizeBytes }
         )
+        var canary = settings.canary
+        if model.model.profile.task == .embedding { canary?.share = 0 }
+        self.canary = canary
     }
 
     /// Batches of several sizes, by which a model's cost is measured.
-    private static func sample(for model: EncoderModel) -> [[EncodedText]] {
+    private static func sample(for model: EncoderModel) -> [[TextInput]] {
         let words = "The quick brown fox jumps over the lazy dog while seven wizards mix a potion. "
-        func text(_ repetitions: Int) -> EncodedText { model.encode(String(repeating: words, count: repetitions)) }
+        func text(_ repetitions: Int) -> TextInput {
+            model.input(String(repeating: words, count: repetitions), isSample: true)
+        }
         return [[text(1)], [text(1), text(1), text(1), text(1)], [text(4)], [text(8), text(8)]]
     }
 
     // MARK: Facts
 
     /// The model in force.
-    package var current: EncoderModel { slot.generation.value }
+    package var current: EncoderModel { slot.current.model }
     /// 1 for the first, more for those that have replaced it.
-    package var generation: UInt64 { slot.generation.number }
-    /// How long the first load took.
-    package var secondsToLoad: Double { loadSeconds.withLock { $0 } }
+    package var generation: UInt64 { slot.current.number }
 
     // MARK: Asking
 
@@ -90,14 +98,11 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     ///
     /// - Throws: why there is no answer; at once where there will be none in time.
     package func answer(to text: String, by deadline: MonotonicTime) async throws(ComputeError) -> TextAnswer {
-        switch try look(for: text) {
-        case .known(let answer): answer
-        case .question(let key, let encoded):
-            try await cache.output(for: key, from: batcher, by: deadline) { encoded }
-        }
+        try await answer(to: question(text, by: deadline), by: deadline)
     }
 
-    /// `answer(to:by:)` without a task, for event loops.
+    /// `answer(to:by:)` without a task, for event loops: takes microseconds of this thread, as the text's tokens are made
+    /// where the model runs.
     ///
     /// - Parameter completion: is called once: on this thread for what is known or refused at once, else on a thread of
     ///   the pool. Must not block.
@@ -107,28 +112,47 @@ package final class ServingModel: TextEmbedder, TextClassifier {
         completion: @escaping @Sendable (Result<TextAnswer, ComputeError>) -> Void
     ) {
         do {
-            switch try look(for: text) {
-            case .known(let answer): completion(.success(answer))
-            case .question(let key, let encoded):
-                cache.submit(key, to: batcher, by: deadline, input: { encoded }, completion: completion)
+            let question = try question(text, by: deadline)
+            cache.submit(question.key, to: batcher, by: deadline, input: question.input) { result in
+                completion(result.map(\.value))
             }
         } catch {
             completion(.failure(error))
         }
     }
 
-    /// - Throws: besides, that the model does something else.
-    package func embed(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> [Float] {
-        guard case .vector(let vector) = try await answer(to: text, by: deadline) else {
-            throw .failed("the model '\(name)' makes no embeddings")
+    /// 64: two full batches, so that one is being filled while another runs.
+    private static let textsUnderWay = 64
+
+    /// One model answers for all texts: the one that is in force at the beginning.
+    package func embed(
+        _ texts: [String],
+        dimensions: Int?,
+        by deadline: MonotonicTime
+    ) async throws(ComputeError) -> Embeddings {
+        let version = slot.current
+        let model = version.model
+        guard model.model.profile.task == .embedding else {
+            throw .unsupported("the model '\(name)' makes no embeddings")
         }
-        return vector
+        if let dimensions, !(1...model.vectorLength).contains(dimensions) {
+            throw .wrongDimensions(dimensions, of: name, "1 to \(model.vectorLength)")
+        }
+        let vectors = try await askAll(texts, limit: Self.textsUnderWay) { [self] text throws(ComputeError) in
+            let answer = try await answer(to: question(text, for: version, by: deadline), by: deadline)
+            guard case .vector(let vector) = answer else { throw .failed("the model '\(name)' made no embedding") }
+            guard let dimensions, dimensions < vector.count else { return vector }
+            var cut = Array(vector[..<dimensions])
+            if model.model.pooling.isNormalized { Vectors.normalize(&cut) }
+            return cut
+        }
+        return Embeddings(vectors: vectors, generation: version.number)
     }
 
     /// - Throws: besides, that the model does something else.
     package func classify(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> Classification {
         guard case .classes(let classes) = try await answer(to: text, by: deadline) else {
-            throw .failed("the model '\(name)' does not classify texts")
+            throw .unsupported("the model '\(name)' does not classify texts")
         }
         return classes
     }
@@ -138,31 +162,39 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     /// - Throws: besides, that the model does something else.
     package func tag(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> [TaggedSpan] {
         guard case .spans(let spans) = try await answer(to: text, by: deadline) else {
-            throw .failed("the model '\(name)' does not name parts of texts")
+            throw .unsupported("the model '\(name)' does not name parts of texts")
         }
         return spans
     }
 
-    private enum Found {
-        case known(TextAnswer)
-        case question(ResultCache<TextAnswer>.Key, EncodedText)
+    private struct Question {
+        let key: ResultCache<ModelSlot<EncoderModel>.Output>.Key
+        let input: ModelSlot<EncoderModel>.Input
     }
 
-    private func look(for text: String) throws(ComputeError) -> Found {
-        let generation = slot.generation
-        let model = generation.value
-        let text = EncoderModel.cut(text, to: model.longestText)
-        let key = cache.key(model: "\(generation.number)", text: text)
-        if let known = cache.output(for: key) {
-            metrics.hits.increment()
-            return .known(known)
+    /// - Parameter version: the model to ask; nil for the one in force or, for its share of texts, one on trial.
+    private func question(
+        _ text: String,
+        for version: ModelSlot<EncoderModel>.Version? = nil,
+        by deadline: MonotonicTime
+    ) throws(ComputeError) -> Question {
+        guard MonotonicTime.now() < deadline else {
+            metrics.countUnanswered(.deadline)
+            throw .deadline
         }
-        let encoded = model.encode(text)
-        guard model.unknownShare(of: encoded) <= Self.mostUnknown else {
-            metrics.countUnanswered(.unknownText)
-            throw .unknownText
-        }
-        return .question(key, encoded)
+        let version =
+            version
+            ?? slot.version {
+                // The same in every process: no secret, and nothing is kept by it.
+                KeyedHash(first: 0, second: 0)("", EncoderModel.cut(text, to: slot.current.model.longestText)).low
+            }
+        let input = version.model.input(text)
+        let key = cache.key(model: version.number, text: input.text)
+        return Question(key: key, input: ModelSlot.Input(input, for: version))
+    }
+
+    private func answer(to question: Question, by deadline: MonotonicTime) async throws(ComputeError) -> TextAnswer {
+        try await cache.output(for: question.key, from: batcher, by: deadline, input: question.input).value
     }
 
     // MARK: Replacement
@@ -173,31 +205,38 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     package func follow(period: Duration = .seconds(2), _ report: @escaping @Sendable (Replacement) -> Void) async {
         await withTaskGroup { group in
             group.addTask { [self] in
-                await FolderWatcher(folder, inForce: folderState, period: period).run { _ in
-                    do {
-                        let before = generation
-                        let number = try await slot.replace(canary: canary, load: load)
-                        report(number == before ? .onTrial : .replaced(generation: number))
-                        if number != before { tookOver() }
-                    } catch {
-                        report(.refused("\(error)"))
-                    }
+                await FolderWatcher(folder, inForce: folderState, period: period).run { _ in await replace(report) }
+            }
+            guard let canary, canary.share > 0 else { return }
+            group.addTask { [self] in
+                while !Task.isCancelled {
+                    // Throws only when the task is cancelled.
+                    try? await Task.sleep(for: min(period, .seconds(1)))
+                    judge(report)
                 }
             }
-            if canary != nil {
-                group.addTask { [self] in
-                    while !Task.isCancelled {
-                        try? await Task.sleep(for: .seconds(1))
-                        do {
-                            guard let number = try slot.judge() else { continue }
-                            report(.replaced(generation: number))
-                            tookOver()
-                        } catch {
-                            report(.refused("\(error)"))
-                        }
-                    }
-                }
-            }
+        }
+    }
+
+    private func replace(_ report: @Sendable (Replacement) -> Void) async -> FolderWatch.Outcome {
+        // What is being tried is not in the folder any more.
+        if slot.endTrial() { report(.refused("\(ModelRejection.superseded)")) }
+        do {
+            let before = generation
+            let number = try await slot.replace(canary: canary, load: load)
+            if number == before { report(.onTrial) } else { tookOver(number, report) }
+            return .settled
+        } catch {
+            report(.refused("\(error)"))
+            return error.mayPass ? .again : .settled
+        }
+    }
+
+    private func judge(_ report: @Sendable (Replacement) -> Void) {
+        do {
+            if let number = try slot.judge() { tookOver(number, report) }
+        } catch {
+            report(.refused("\(error)"))
         }
     }
 
@@ -209,9 +248,10 @@ package final class ServingModel: TextEmbedder, TextClassifier {
         case refused(String)
     }
 
-    private func tookOver() {
-        batcher.replaceCost(by: slot.cost)
+    private func tookOver(_ number: UInt64, _ report: @Sendable (Replacement) -> Void) {
+        batcher.replaceCost(by: slot.current.cost)
         // Answers of the former model have keys of their own, and nobody asks for them any more.
         cache.removeAll()
+        report(.replaced(generation: number))
     }
 }

@@ -40,15 +40,30 @@ package struct StaticModel: TextEmbedder {
 
     package var dimensions: Int { embedding.dimensions }
 
-    /// The text's vector, at once: in less time than any deadline leaves.
-    package func embed(_ text: String, by deadline: MonotonicTime) async throws(ComputeError) -> [Float] {
-        try embed(text)
+    /// The texts' vectors, on the calling thread: in microseconds each.
+    package func embed(
+        _ texts: [String],
+        dimensions: Int?,
+        by deadline: MonotonicTime
+    ) async throws(ComputeError) -> Embeddings {
+        var vectors: [[Float]] = []
+        vectors.reserveCapacity(texts.count)
+        for text in texts {
+            guard !Task.isCancelled else { throw .cancelled }
+            guard MonotonicTime.now() < deadline else { throw .deadline }
+            vectors.append(try embed(text, dimensions: dimensions))
+        }
+        return Embeddings(vectors: vectors, generation: 1)
     }
 
     /// The text's vector, on the calling thread.
     ///
-    /// - Throws: `unknownText` where more of the text is unknown than a model may judge.
+    /// - Throws: `unknownText` where more of the text is unknown than a model may judge; `unsupported` where the model has
+    ///   no vectors of that length.
     package func embed(_ text: String, dimensions: Int? = nil) throws(ComputeError) -> [Float] {
+        if let dimensions, !(1...self.dimensions).contains(dimensions) {
+            throw .wrongDimensions(dimensions, of: name, "1 to \(self.dimensions)")
+        }
         let text = EncoderModel.cut(text, to: maxTokens * EncoderModel.bytesPerToken)
         let encoding = tokenizer.encode(text, maxTokens: maxTokens, addsSpecialTokens: false)
         guard tokenizer.unknownShare(of: encoding) <= ServingModel.mostUnknown else { throw .unknownText }

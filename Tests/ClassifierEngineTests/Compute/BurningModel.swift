@@ -1,5 +1,5 @@
 import ClassifierEngine
-import Glibc
+import Foundation
 import Instruments
 import Resilience
 import Synchronization
@@ -7,7 +7,6 @@ import Synchronization
 /// An input with nothing but a length.
 struct Text: BatchInput {
     var length: Int
-    var stableHash: UInt64 = 0
 }
 
 /// Does what a small encoder costs: keeps the thread's processor busy for a time that grows with the padded tokens.
@@ -21,13 +20,13 @@ struct BurningModel: BatchModel {
     let batches = Tally()
 
     /// The lengths of the inputs.
-    func run(_ batch: [Text]) throws -> [Int] {
+    func run(_ batch: [Text]) throws -> [Result<Int, ComputeError>] {
         let start = Self.threadTime
         let longest = batch.map(\.length).max() ?? 0
         Self.burn(baseRounds + roundsPerToken * longest * batch.count)
         processorTime.add(Self.threadTime - start)
         batches.add(1)
-        return batch.map(\.length)
+        return batch.map { .success($0.length) }
     }
 
     private static var threadTime: Int {
@@ -68,11 +67,13 @@ struct ScriptedModel: BatchModel {
     var limits = BatchLimits(calls: 4, paddedTokens: 1_000)
     let body: @Sendable ([Text]) throws -> [Int]
 
-    func run(_ batch: [Text]) throws -> [Int] { try body(batch) }
+    func run(_ batch: [Text]) throws -> [Result<Int, ComputeError>] { try body(batch).map { .success($0) } }
 }
 
 /// Holds a model's thread until it is opened.
 final class Gate: Sendable {
+    private let condition = NSCondition()
+    /// Changed with the condition's lock held, so that nobody sleeps through it.
     private let isOpen = Atomic<Bool>(false)
     private let arrived = Atomic<Int>(0)
 
@@ -80,12 +81,17 @@ final class Gate: Sendable {
 
     func pass() {
         arrived.add(1, ordering: .releasing)
-        while !isOpen.load(ordering: .acquiring) { relax() }
+        condition.lock()
+        while !isOpen.load(ordering: .acquiring) { condition.wait() }
+        condition.unlock()
     }
 
-    func open() { isOpen.store(true, ordering: .releasing) }
-
-    private func relax() { sched_yield() }
+    func open() {
+        condition.lock()
+        isOpen.store(true, ordering: .releasing)
+        condition.broadcast()
+        condition.unlock()
+    }
 }
 
 /// A number that many threads change.

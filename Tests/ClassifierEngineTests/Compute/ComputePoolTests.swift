@@ -3,7 +3,7 @@ import Instruments
 import Resilience
 import Testing
 
-@Suite struct ComputePoolTests {
+@Suite(.timeLimit(.minutes(1))) struct ComputePoolTests {
     /// Cheap enough that nothing is refused on its account.
     private static let cheap = CostLine(base: 1e-6, perToken: 0)
 
@@ -75,10 +75,10 @@ import Testing
             on: pool,
             metrics: metrics()
         )
-        let end = MonotonicTime.now() + .milliseconds(20)
+        let end = MonotonicTime.now() + .milliseconds(200)
         await #expect(throws: ComputeError.deadline) { try await batcher(Text(length: 1), by: end) }
         #expect(MonotonicTime.now() >= end)
-        #expect(gate.arrivals == 1)
+        #expect(await waited { gate.arrivals == 1 })
         gate.open()
         pool.stop()
     }
@@ -211,6 +211,62 @@ import Testing
         pool.stop()
         let line = "sextant_classifier_unanswered_total{model=\"test\",reason=\"over_budget\"} 1"
         #expect(registry.exposition().contains(line))
+    }
+
+    @Test("What waits is shown, and no more when it has been cancelled, has run out of time, or is stopped")
+    func depth() async throws {
+        let pool = try Self.pool()
+        let gate = Gate()
+        let registry = MetricRegistry()
+        let batcher = Batcher(
+            ScriptedModel { batch in
+                gate.pass()
+                return batch.map(\.length)
+            },
+            cost: Self.cheap,
+            on: pool,
+            metrics: metrics(registry)
+        )
+        func shown() -> Double? { registry.value(of: "sextant_classifier_queue_depth", labels: ["model": "test"]) }
+        let answers = Collected<Result<Int, ComputeError>>()
+        func submit(by deadline: MonotonicTime) -> ComputeCall {
+            batcher.submit(Text(length: 1), by: deadline) { answers.add($0) }
+        }
+        _ = submit(by: farAway)
+        #expect(await waited { gate.arrivals == 1 })
+        let cancelled = submit(by: farAway)
+        // Long enough to be admitted behind a run that lasts longer than estimated.
+        _ = submit(by: .now() + .seconds(2))
+        _ = submit(by: farAway)
+        #expect(await waited { answers.all.contains(.failure(.deadline)) })
+        #expect(shown() == 2)
+        cancelled.cancel()
+        #expect(shown() == 1)
+        async let stopped: Void = pool.shutdown()
+        #expect(await waited { answers.all.contains(.failure(.shutdown)) })
+        #expect(shown() == 0)
+        gate.open()
+        await stopped
+    }
+
+    @Test("What is wrong with one input fails its call only, and a run of none but those teaches nothing about cost")
+    func inputFailures() async throws {
+        struct Picky: BatchModel {
+            let limits = BatchLimits(calls: 4, paddedTokens: 1_000)
+
+            func run(_ batch: [Text]) -> [Result<Int, ComputeError>] {
+                batch.map { $0.length == 7 ? .failure(.unknownText) : .success($0.length) }
+            }
+        }
+        let pool = try Self.pool()
+        let batcher = Batcher(Picky(), cost: CostLine(base: 1, perToken: 0), on: pool, metrics: metrics())
+        for _ in 0..<10 {
+            await #expect(throws: ComputeError.unknownText) { try await batcher(Text(length: 7), by: farAway) }
+        }
+        #expect(batcher.estimate(length: 7) == .seconds(1))
+        #expect(try await batcher(Text(length: 8), by: farAway) == 8)
+        #expect(batcher.estimate(length: 8) < .seconds(1))
+        pool.stop()
     }
 
     @Test("Many callers on many threads: every call ends once, whatever becomes of it")

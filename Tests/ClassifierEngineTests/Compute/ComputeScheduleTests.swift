@@ -9,6 +9,19 @@ private let millisecond: UInt64 = 1_000_000
 private let encoder = CostLine(base: 0.0004, perToken: 0.000_008)
 private let encoderLimits = BatchLimits(calls: 32, paddedTokens: 1_024)
 
+@Suite struct BatchLimitsTests {
+    @Test("Inputs that turn out longer than estimated are run in as many runs as they need, like with like")
+    func runs() {
+        let limits = BatchLimits(calls: 4, paddedTokens: 40)
+        #expect(limits.runs(of: []) == [])
+        #expect(limits.runs(of: [10, 3, 10, 10]) == [[0, 1, 2, 3]])
+        #expect(limits.runs(of: [20, 3, 19, 4]) == [[1, 3], [2, 0]])
+        #expect(limits.runs(of: [1, 1, 1, 1, 1]) == [[0, 1, 2, 3], [4]])
+        // What fits nowhere is run alone.
+        #expect(limits.runs(of: [50, 60]) == [[0], [1]])
+    }
+}
+
 @Suite struct ComputeScheduleTests {
     @Test("A lone call starts at once")
     func loneCall() {

@@ -17,11 +17,43 @@ import Testing
         ])
     }
 
+    /// What the looks show to be loaded, with what becomes of it each time.
+    private static func loads(
+        _ watch: inout FolderWatch,
+        _ looks: [Int64],
+        _ outcome: FolderWatch.Outcome = .settled
+    ) -> [Int64?] {
+        looks.map { sizeBytes in
+            guard let state = watch.saw(state(sizeBytes)) else { return nil }
+            watch.ended(state, outcome)
+            return sizeBytes
+        }
+    }
+
     @Test("A copy that still grows is no change; one that has stopped is, once")
     func growing() {
         var watch = FolderWatch(inForce: Self.state(100))
-        let looks = [100, 10, 50, 90, 120, 120, 120].map { watch.saw(Self.state(Int64($0))) }
-        #expect(looks == [nil, nil, nil, nil, nil, Self.state(120), nil])
+        let loads = Self.loads(&watch, [100, 10, 50, 90, 120, 120, 120, 120])
+        #expect(loads == [nil, nil, nil, nil, nil, 120, nil, nil])
+    }
+
+    @Test("What may be loaded later is tried again, less and less often, but never seldom")
+    func again() {
+        var watch = FolderWatch(inForce: Self.state(100))
+        let loads = Self.loads(&watch, Array(repeating: 120, count: 1_000), .again)
+        let tries = loads.indices.filter { loads[$0] != nil }
+        #expect(tries.prefix(7) == [1, 3, 7, 15, 31, 63, 127])
+        #expect(zip(tries, tries.dropFirst()).suffix(10).allSatisfy { $1 - $0 == 64 })
+        // Once it is loaded, that is all.
+        let settled = Self.loads(&watch, Array(repeating: 120, count: 200))
+        #expect(settled.compactMap { $0 } == [120])
+    }
+
+    @Test("A change while a former one waits to be tried again is loaded at once")
+    func changeBetween() {
+        var watch = FolderWatch(inForce: Self.state(100))
+        _ = Self.loads(&watch, Array(repeating: 120, count: 100), .again)
+        #expect(Self.loads(&watch, [130, 130, 130, 130], .again) == [nil, 130, nil, 130])
     }
 
     @Test("A folder that is gone for a while keeps its model, and comes back as it was without a change")
@@ -103,11 +135,19 @@ import Testing
         let seen = Collected<FolderState>()
         let watched = path("a")
         let task = Task {
-            await FolderWatcher(watched, inForce: before, period: .milliseconds(1)).run { seen.add($0) }
+            await FolderWatcher(watched, inForce: before, period: .milliseconds(1)).run { state in
+                seen.add(state)
+                return .settled
+            }
         }
         try Data("three".utf8).write(to: folder.appendingPathComponent("a/model.safetensors"))
         #expect(await waited { seen.all.last?.files.count == 3 })
         task.cancel()
         await task.value
+    }
+
+    @Test("The watcher ends when nobody is interested any more")
+    func done() async {
+        await FolderWatcher(path("a"), inForce: nil, period: .milliseconds(1)).run { _ in .done }
     }
 }

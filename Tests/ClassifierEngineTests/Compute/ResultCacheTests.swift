@@ -1,6 +1,7 @@
 import ClassifierEngine
 import Instruments
 import Resilience
+import Synchronization
 import TestRandom
 import Testing
 
@@ -96,7 +97,7 @@ import Testing
     }
 }
 
-@Suite struct ResultCacheTests {
+@Suite(.timeLimit(.minutes(1))) struct ResultCacheTests {
     private let pool: ComputePool
     private let gate = Gate()
     private let runs = Tally()
@@ -124,7 +125,7 @@ import Testing
 
     @discardableResult
     private func ask(_ text: String, length: Int = 1, by deadline: MonotonicTime = farAway) -> CachedCall {
-        cache.submit(cache.key(model: "m", text: text), to: batcher, by: deadline, input: { Text(length: length) }) {
+        cache.submit(cache.key(model: 1, text: text), to: batcher, by: deadline, input: Text(length: length)) {
             [answers] in answers.add($0)
         }
     }
@@ -136,8 +137,8 @@ import Testing
         #expect(await waited { answers.all == [.success(5)] })
         ask("a", length: 5)
         #expect(answers.all == [.success(5), .success(5)])
-        #expect(cache.output(for: cache.key(model: "m", text: "a")) == 5)
-        #expect(cache.output(for: cache.key(model: "n", text: "a")) == nil)
+        #expect(cache.output(for: cache.key(model: 1, text: "a")) == 5)
+        #expect(cache.output(for: cache.key(model: 2, text: "a")) == nil)
         pool.stop()
         #expect(runs.value == 1)
         for outcome in ["hit", "miss"] {
@@ -191,7 +192,8 @@ import Testing
 
     @Test("When the first's time is over, the other, which has more, is still served")
     func firstExpired() async {
-        ask("a", length: 4, by: .now() + .milliseconds(20))
+        ask("a", length: 4, by: .now() + .milliseconds(200))
+        #expect(await waited { gate.arrivals == 1 })
         ask("a", length: 4)
         #expect(await waited { answers.all == [.failure(.deadline)] })
         gate.open()
@@ -205,10 +207,85 @@ import Testing
     func secondExpires() async {
         ask("a", length: 4)
         #expect(await waited { gate.arrivals == 1 })
-        ask("a", length: 4, by: .now() + .milliseconds(20))
+        ask("a", length: 4, by: .now() + .milliseconds(200))
         #expect(await waited { answers.all == [.failure(.deadline)] })
         gate.open()
         #expect(await waited { answers.all.count == 2 })
+        pool.stop()
+    }
+
+    @Test("When the first is refused for want of time, the second's run is the one that its cancellation gives up")
+    func firstRefused() async throws {
+        // 10 s for a call: the first has less, the second more.
+        let slow = Batcher(HookedModel(), cost: CostLine(base: 10, perToken: 0), on: pool, metrics: metrics(registry))
+        ask("busy")
+        #expect(await waited { gate.arrivals == 1 })
+        let key = cache.key(model: 1, text: "a")
+        let second = Mutex<CachedCall?>(nil)
+        // The second comes while the first is being submitted.
+        let first = HookedModel.Input { [cache, answers] in
+            second.withLock { call in
+                guard call == nil else { return }
+                call = cache.submit(key, to: slow, by: farAway, input: HookedModel.Input {}) { answers.add($0) }
+            }
+        }
+        cache.submit(key, to: slow, by: .now() + .seconds(1), input: first) { [answers] in answers.add($0) }
+        #expect(answers.all == [.failure(.overBudget)])
+        #expect(pool.waiting == 1)
+        second.withLock { $0 }?.cancel()
+        #expect(answers.all == [.failure(.overBudget), .failure(.cancelled)])
+        #expect(pool.waiting == 0)
+        gate.open()
+        #expect(await waited { answers.all.count == 3 })
+        pool.stop()
+    }
+
+    /// A model whose inputs do something when they are asked for their length, which a submission does once.
+    private struct HookedModel: BatchModel {
+        struct Input: BatchInput {
+            let hook: @Sendable () -> Void
+
+            var length: Int {
+                hook()
+                return 1
+            }
+        }
+
+        let limits = BatchLimits(calls: 1, paddedTokens: 100)
+
+        func run(_ batch: [Input]) -> [Result<Int, ComputeError>] { batch.map { _ in .success(1) } }
+    }
+
+    @Test("Every caller that gets an error is counted, and none that is served")
+    func unanswered() async {
+        func count(_ reason: String) -> Double {
+            registry.value(of: "sextant_classifier_unanswered_total", labels: ["model": "test", "reason": reason]) ?? 0
+        }
+        // The leader's time ends, and those of two who joined it; the fourth is served.
+        let end = MonotonicTime.now() + .milliseconds(200)
+        for _ in 0..<3 { ask("a", by: end) }
+        ask("a")
+        #expect(await waited { answers.all.count == 3 })
+        #expect(count("deadline") == 3)
+        for _ in 0..<2 { ask("b", length: 99) }
+        gate.open()
+        #expect(await waited { answers.all.count == 6 })
+        #expect(count("failed") == 2)
+        #expect(count("deadline") == 3)
+        pool.stop()
+    }
+
+    @Test("An output that another model has given in the asked one's place is not kept")
+    func otherModel() async {
+        let cache = ResultCache<Int>(entries: 10, bytes: 1_000, isOf: { $0 == Int($1) }, sizeBytes: { _ in 8 })
+        gate.open()
+        for (model, kept) in [(UInt64(3), true), (4, false)] {
+            let key = cache.key(model: model, text: "a")
+            cache.submit(key, to: batcher, by: farAway, input: Text(length: 3)) { [answers] in answers.add($0) }
+            #expect(await waited { answers.all.count == (kept ? 1 : 2) })
+            #expect((cache.output(for: key) != nil) == kept)
+        }
+        #expect(answers.all == [.success(3), .success(3)])
         pool.stop()
     }
 

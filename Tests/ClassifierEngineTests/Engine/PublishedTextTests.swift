@@ -27,7 +27,9 @@ struct PublishedTextTests {
     )
     func similarity(name: String) async throws {
         let models = name.hasPrefix("potion") ? try models([], statics: [name]) : try models([name])
-        func vector(_ text: String) async throws -> [Float] { try await models.embed(text, with: name, by: soon) }
+        func vector(_ text: String) async throws -> [Float] {
+            try await models.embed([text], with: name, by: soon).vectors[0]
+        }
         let question = try await vector("How do I reset my password?")
         let same = try await vector("I forgot my password and want a new one")
         let other = try await vector("The recipe needs two eggs and some flour")

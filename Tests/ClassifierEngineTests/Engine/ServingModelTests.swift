@@ -6,6 +6,7 @@ import Resilience
 import Synchronization
 import TestSupport
 import Testing
+import Tokenizers
 
 /// Folders with a tiny model and a tokenizer for it.
 struct TinyFolder {
@@ -42,6 +43,28 @@ struct TinyFolder {
         try change(&bytes)
         try bytes.write(to: URL(filePath: path + "/" + name), options: .atomic)
     }
+
+    func replace(_ text: String, by other: String, in name: String) throws {
+        try change(name) { data in
+            let changed = String(decoding: data, as: UTF8.self).replacing(text, with: other)
+            #expect(Data(changed.utf8) != data)
+            data = Data(changed.utf8)
+        }
+    }
+
+    /// Puts numbers that are none where the vector of a token is: of the texts with that token nothing can be said.
+    func spoil(token: Int, hidden: Int) throws {
+        try change("model.safetensors") { data in
+            let headerBytes = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+            let header = try JSONSerialization.jsonObject(with: data[8..<8 + headerBytes]) as? [String: Any]
+            let name = try #require(header?.keys.first { $0.hasSuffix("word_embeddings.weight") })
+            let offsets = try #require((header?[name] as? [String: Any])?["data_offsets"] as? [Int])
+            let start = 8 + headerBytes + offsets[0] + token * hidden * 4
+            for byte in stride(from: start, to: start + hidden * 4, by: 4) {
+                data.replaceSubrange(byte..<byte + 4, with: [0, 0, 0xC0, 0x7F])
+            }
+        }
+    }
 }
 
 @Suite("Models that serve", .temporaryFiles, .enabled(if: Library.path != nil, Library.why), .timeLimit(.minutes(2)))
@@ -53,6 +76,15 @@ struct LoadedModelTests {
         settings: ServingModel.Settings = ServingModel.Settings(),
         _ body: (ServingModel) async throws -> Void
     ) async throws {
+        try await withModel(folder, settings: settings, onPool: { model, _ in try await body(model) })
+    }
+
+    private func withModel(
+        _ folder: TinyFolder,
+        settings: ServingModel.Settings = ServingModel.Settings(),
+        clock: SetClock = SetClock(),
+        onPool body: (ServingModel, ComputePool) async throws -> Void
+    ) async throws {
         let pool = try ComputePool(.init(schedule: .init(threads: 1)))
         let model = try ServingModel(
             "tiny",
@@ -60,13 +92,49 @@ struct LoadedModelTests {
             runtime: Library.load(),
             settings: settings,
             on: pool,
-            metrics: ComputeMetrics(registry: registry)
+            metrics: ComputeMetrics(registry: registry),
+            clock: { clock.now }
         )
-        try await body(model)
+        try await body(model, pool)
         await pool.shutdown()
     }
 
-    private var soon: MonotonicTime { .now() + .seconds(20) }
+    private var soon: MonotonicTime { .now() + .seconds(60) }
+
+    /// Runs `body` while the model's folder is followed.
+    private func following(
+        _ model: ServingModel,
+        _ body: (Replacements) async throws -> Void
+    ) async throws {
+        let outcomes = Replacements()
+        let task = Task { await model.follow(period: .milliseconds(5)) { outcomes.add($0) } }
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await body(outcomes))
+        } catch {
+            result = .failure(error)
+        }
+        task.cancel()
+        await task.value
+        try result.get()
+    }
+
+    private func labels(_ model: ServingModel, _ text: String) async throws -> [String] {
+        try await model.classify(text, by: soon).labels
+    }
+
+    /// 32 texts of known words.
+    private static let texts = (0..<32).map { number in
+        (0..<5).map { number >> $0 & 1 == 0 ? "the" : "law" }.joined(separator: " ")
+    }
+    private static let before = ["law", "medicine", "other"]
+    private static let after = ["law", "health", "other"]
+
+    private func canary(share: Double, enoughCalls: Int) -> ServingModel.Settings {
+        var settings = ServingModel.Settings()
+        settings.canary = Canary.Settings(share: share, enoughCalls: enoughCalls, slowdown: 1e9)
+        return settings
+    }
 
     private func lookups(_ outcome: String) -> Double? {
         registry.value(of: "sextant_classifier_cache_lookups_total", labels: ["model": "tiny", "outcome": outcome])
@@ -101,11 +169,105 @@ struct LoadedModelTests {
             }
             #expect(vector == same)
             #expect(lookups("hit") == 1)
-            let refused = Mutex<ComputeError?>(nil)
-            model.submit("法律 说 什么", by: soon) { result in
-                if case .failure(let error) = result { refused.withLock { $0 = error } }
+            let refused = await withCheckedContinuation { continuation in
+                model.submit("法律 说 什么", by: soon) { continuation.resume(returning: $0.failure) }
             }
-            #expect(refused.withLock { $0 } == .unknownText)
+            #expect(refused == .unknownText)
+        }
+    }
+
+    @Test("What cannot be answered anyway is refused at once, before any look at the text's tokens")
+    func refusedAtOnce() async throws {
+        let unknown = "法律 说 什么"
+        try await withModel(
+            try TinyFolder("bert-base"),
+            onPool: { model, pool in
+                let errors = Collected<ComputeError?>()
+                model.submit(unknown, by: MonotonicTime(nanoseconds: 1)) { errors.add($0.failure) }
+                #expect(errors.all == [.deadline])
+                await pool.shutdown()
+                model.submit(unknown, by: soon) { errors.add($0.failure) }
+                #expect(errors.all == [.deadline, .shutdown])
+            }
+        )
+    }
+
+    @Test("Vectors of several texts are one model's, in order; they can be cut")
+    func vectors() async throws {
+        try await withModel(try TinyFolder("bert-base")) { model in
+            let texts = (0..<150).map { number in
+                (0..<8).map { number >> $0 & 1 == 0 ? "the" : "law" }.joined(separator: " ")
+            }
+            let all = try await model.embed(texts, dimensions: nil, by: soon)
+            #expect(all.generation == 1 && all.vectors.count == 150)
+            #expect(Set(all.vectors).count == 150)
+            for index in [0, 63, 64, 149] {
+                let one = try await model.embed(texts[index], by: soon)
+                #expect(one == all.vectors[index])
+            }
+            let cut = try await model.embed(Array(texts.prefix(3)), dimensions: 5, by: soon)
+            for (short, full) in zip(cut.vectors, all.vectors) {
+                let length = full.prefix(5).map { $0 * $0 }.reduce(0, +).squareRoot()
+                let isNormalized = model.current.model.pooling.isNormalized
+                #expect(distance(short, full.prefix(5).map { isNormalized ? $0 / length : $0 }) < 1e-6)
+            }
+            #expect(try await model.embed([], dimensions: nil, by: soon).vectors.isEmpty)
+        }
+    }
+
+    @Test("A length that the model does not have is refused as the caller's mistake", arguments: [-1, 0, 33])
+    func wrongDimensions(_ dimensions: Int) async throws {
+        try await withModel(try TinyFolder("bert-base")) { model in
+            let error = ComputeError.unsupported(
+                "the model 'tiny' has vectors of 1 to 32 numbers, not of \(dimensions)"
+            )
+            await #expect(throws: error) { try await model.embed(["the"], dimensions: dimensions, by: soon) }
+        }
+    }
+
+    @Test("What the model is not made for is refused as the caller's mistake")
+    func wrongTask() async throws {
+        try await withModel(try TinyFolder("bert-base")) { model in
+            await #expect(throws: ComputeError.unsupported("the model 'tiny' does not classify texts")) {
+                try await model.classify("the", by: soon)
+            }
+            await #expect(throws: ComputeError.unsupported("the model 'tiny' does not name parts of texts")) {
+                try await model.tag("the", by: soon)
+            }
+        }
+        try await withModel(try TinyFolder("bert-sequence")) { model in
+            await #expect(throws: ComputeError.unsupported("the model 'tiny' makes no embeddings")) {
+                try await model.embed("the", by: soon)
+            }
+        }
+    }
+
+    @Test("When one of several texts fails, all do, and the others are not waited for")
+    func oneFails() async throws {
+        try await withModel(try TinyFolder("bert-base")) { model in
+            let texts = ["the law", "法律 说 什么", "the doctor"]
+            await #expect(throws: ComputeError.unknownText) {
+                try await model.embed(texts, dimensions: nil, by: soon)
+            }
+        }
+    }
+
+    @Test("Numbers that are none reach no caller and are not kept", arguments: ["bert-base", "bert-token"])
+    func notFinite(_ fixture: String) async throws {
+        let folder = try TinyFolder(fixture)
+        try folder.spoil(token: 5, hidden: 32)
+        try await withModel(folder) { model in
+            for _ in 0..<2 {
+                let error = await #expect(throws: ComputeError.self) {
+                    try await model.answer(to: "the law says so", by: soon)
+                }
+                guard case .failed = error else {
+                    Issue.record("\(String(describing: error))")
+                    return
+                }
+            }
+            #expect(lookups("hit") == nil || lookups("hit") == 0)
+            _ = try await model.answer(to: "the doctor says so", by: soon)
         }
     }
 
@@ -156,7 +318,7 @@ struct LoadedModelTests {
     @Test("A deadline that has passed is an error at once, and longer texts are cut")
     func bounds() async throws {
         try await withModel(try TinyFolder("bert-sequence")) { model in
-            await #expect(throws: (any Error).self) {
+            await #expect(throws: ComputeError.deadline) {
                 try await model.answer(to: "the law", by: MonotonicTime(nanoseconds: 1))
             }
             #expect(model.current.maxTokens == 48)
@@ -196,26 +358,163 @@ struct LoadedModelTests {
     func replacement() async throws {
         let folder = try TinyFolder("bert-sequence")
         try await withModel(folder) { model in
-            let outcomes = Replacements()
-            let following = Task { await model.follow(period: .milliseconds(5)) { outcomes.add($0) } }
-            defer { following.cancel() }
-            func labels() async throws -> [String] {
-                guard case .classes(let found) = try await model.answer(to: "the law", by: soon) else { return [] }
-                return found.labels
-            }
-            #expect(try await labels() == ["law", "medicine", "other"])
-            try folder.change("config.json") { data in
-                data = Data(String(decoding: data, as: UTF8.self).replacing("medicine", with: "health").utf8)
-            }
-            #expect(await eventually { outcomes.all.contains(.replaced(generation: 2)) })
-            #expect(try await labels() == ["law", "health", "other"])
-            #expect(model.generation == 2)
+            try await following(model) { outcomes in
+                #expect(try await labels(model, "the law") == Self.before)
+                try folder.replace("medicine", by: "health", in: "config.json")
+                #expect(await waited { outcomes.all.contains(.replaced(generation: 2)) })
+                #expect(try await labels(model, "the law") == Self.after)
+                #expect(model.generation == 2)
 
-            try folder.change("model.safetensors") { $0 = $0.prefix($0.count / 2) }
-            #expect(await eventually { outcomes.refusal?.contains("model.safetensors") == true })
-            #expect(try await labels() == ["law", "health", "other"])
-            #expect(model.generation == 2)
+                try folder.change("model.safetensors") { $0 = $0.prefix($0.count / 2) }
+                #expect(await waited { outcomes.refusal("model.safetensors") })
+                #expect(try await labels(model, "the law") == Self.after)
+                #expect(model.generation == 2)
+            }
         }
+    }
+
+    @Test("A candidate answers its share of texts, and all once it is promoted")
+    func promoted() async throws {
+        let folder = try TinyFolder("bert-sequence")
+        let clock = SetClock()
+        let settings = canary(share: 0.5, enoughCalls: 1)
+        try await withModel(
+            folder,
+            settings: settings,
+            clock: clock,
+            onPool: { model, _ in
+                try folder.replace("medicine", by: "health", in: "config.json")
+                try await following(model) { outcomes in
+                    #expect(await waited { outcomes.all == [.onTrial] })
+                    var seen: Set<[String]> = []
+                    for text in Self.texts { seen.insert(try await labels(model, text)) }
+                    #expect(seen == [Self.before, Self.after])
+                    #expect(model.generation == 1)
+                    clock.advance(by: .seconds(60))
+                    #expect(await waited { outcomes.all == [.onTrial, .replaced(generation: 2)] })
+                    for text in Self.texts { #expect(try await labels(model, text) == Self.after) }
+                }
+            }
+        )
+    }
+
+    @Test("Texts that a candidate does not know are answered by the model in force; of one rolled back nothing is left")
+    func rolledBack() async throws {
+        let folder = try TinyFolder("bert-sequence")
+        try await withModel(folder, settings: canary(share: 0.5, enoughCalls: 1)) { model in
+            try folder.replace("medicine", by: "health", in: "config.json")
+            try folder.replace("doctor", by: "driver", in: "tokenizer.json")
+            try await following(model) { outcomes in
+                #expect(await waited { outcomes.all == [.onTrial] })
+                var seen: Set<[String]> = []
+                for text in Self.texts { seen.insert(try await labels(model, text)) }
+                #expect(seen == [Self.before, Self.after])
+                for number in 0..<32 where outcomes.all.count == 1 {
+                    let text = "doctor " + String(repeating: "doctors ", count: number)
+                    #expect(try await labels(model, text) == Self.before)
+                }
+                #expect(await waited { outcomes.refusal("calls failed") })
+                for text in Self.texts { #expect(try await labels(model, text) == Self.before) }
+                #expect(model.generation == 1)
+            }
+        }
+    }
+
+    @Test("A folder that changes during a trial ends it, and is tried itself")
+    func superseded() async throws {
+        let folder = try TinyFolder("bert-sequence")
+        try await withModel(folder, settings: canary(share: 1, enoughCalls: 1_000)) { model in
+            try folder.replace("medicine", by: "health", in: "config.json")
+            try await following(model) { outcomes in
+                #expect(await waited { outcomes.all == [.onTrial] })
+                #expect(try await labels(model, "the law") == Self.after)
+                try folder.replace("health", by: "nature", in: "config.json")
+                #expect(await waited { outcomes.all.count == 3 })
+                #expect(outcomes.all.last == .onTrial && outcomes.refusal("during its trial"))
+                #expect(try await labels(model, "the law") == ["law", "nature", "other"])
+            }
+        }
+    }
+
+    @Test("A changed embedder takes over at once, and no answer mixes vectors of two models")
+    func embedderTakesOver() async throws {
+        let folder = try TinyFolder("bert-base")
+        try await withModel(folder, settings: canary(share: 0.5, enoughCalls: 1)) { model in
+            let former = model.current
+            try await following(model) { outcomes in
+                try folder.replace("\"gelu\"", by: "\"relu\"", in: "config.json")
+                var answers: [Embeddings] = []
+                while answers.last?.generation != 2, answers.count < 10_000 {
+                    let texts = Self.texts.map { $0 + String(repeating: " so", count: answers.count % 30) }
+                    answers.append(try await model.embed(texts, dimensions: nil, by: soon))
+                }
+                #expect(await waited { outcomes.all == [.replaced(generation: 2)] })
+                for (number, answer) in answers.enumerated().suffix(3) {
+                    let expert = answer.generation == 1 ? former : model.current
+                    for (text, vector) in zip(Self.texts, answer.vectors) {
+                        let text = text + String(repeating: " so", count: number % 30)
+                        let tokens = expert.tokenizer.encode(text, maxTokens: expert.maxTokens)
+                        let expected = try expert.model.embed([TokenSequence(ids: tokens.ids, types: tokens.typeIDs)])[
+                            0
+                        ]
+                        #expect(distance(vector, expected) < 1e-5)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "A folder in which there is another kind of model is refused, and says why",
+        arguments: [
+            ("bert-sequence", "bert-token", "made for tokenClassification"), ("bert-base", "bert-sequence", "made for"),
+        ]
+    )
+    func otherKind(_ old: String, _ new: String, _ reason: String) async throws {
+        let folder = try TinyFolder(old)
+        let other = try TinyFolder(new)
+        try await withModel(folder) { model in
+            for name in ["model.safetensors", "config.json"] {
+                try folder.change(name) { $0 = try Data(contentsOf: URL(filePath: other.path + "/" + name)) }
+            }
+            try await following(model) { outcomes in
+                #expect(await waited { outcomes.refusal(reason) })
+                #expect(model.generation == 1)
+            }
+        }
+    }
+
+    @Test("A model that could not be loaded at first is there once its folder has changed")
+    func late() async throws {
+        let folder = try TinyFolder("bert-sequence")
+        let config = try Data(contentsOf: URL(filePath: folder.path + "/config.json"))
+        try folder.write("{", "config.json")
+        let tokens = try TinyFolder("static")
+        let other = tokens.path + "-absent"
+        var settings = ClassifierModels.Settings()
+        settings.library = Library.path
+        settings.encoders = [.init(name: "late", folder: folder.path)]
+        settings.staticModels = [("later", other)]
+        let complaints = Collected<String>()
+        let models = ClassifierModels(settings, registry: registry) { name, _ in complaints.add(name) }
+        #expect(Set(complaints.all) == ["late", "later"])
+        #expect(models.encoders.isEmpty && models.staticModels.isEmpty)
+        let outcomes = Replacements()
+        let task = Task { await models.follow(period: .milliseconds(5)) { outcomes.add($1) } }
+        try folder.change("config.json") { $0 = config }
+        #expect(await waited { models.encoders["late"] != nil })
+        #expect(try await models.classify("the law", with: "late", by: soon).labels == Self.before)
+        // It is followed like any other.
+        try folder.replace("medicine", by: "health", in: "config.json")
+        #expect(await waited { outcomes.all.contains(.replaced(generation: 2)) })
+        #expect(try await models.classify("the law", with: "late", by: soon).labels == Self.after)
+        try FileManager.default.moveItem(atPath: tokens.path, toPath: other)
+        #expect(await waited { models.staticModels["later"] != nil })
+        #expect(try await models.embed(["the law"], with: "later", by: soon).vectors[0].count == 24)
+        task.cancel()
+        await task.value
+        await models.shutdown()
+        try FileManager.default.removeItem(atPath: other)
     }
 
     @Test("What cannot be loaded is told of, by file and cause, and the rest serves")
@@ -234,10 +533,42 @@ struct LoadedModelTests {
         #expect(Set(complaints.keys) == ["bad", "gone"])
         #expect(complaints["bad"]?.contains("config.json") == true)
         #expect(complaints["gone"]?.contains("/nowhere") == true)
-        #expect(try await models.embed("the law", with: "good", by: soon).count == 32)
+        #expect(try await models.embed(["the law"], with: "good", by: soon).vectors.map(\.count) == [32])
         await #expect(throws: ComputeError.self) { try await models.classify("the law", with: "good", by: soon) }
-        await #expect(throws: ComputeError.self) { try await models.embed("the law", with: "bad", by: soon) }
+        await #expect(throws: ComputeError.self) { try await models.embed(["the law"], with: "bad", by: soon) }
         await models.shutdown()
+    }
+}
+
+@Suite("Models of tokens' vectors that serve", .temporaryFiles)
+struct StaticModelTests {
+    private let model: StaticModel
+
+    init() throws { model = try StaticModel("tokens", folder: TinyFolder("static").path) }
+
+    @Test("Texts have their vectors in order, cut where that is asked for")
+    func vectors() async throws {
+        let texts = ["the law", "ask the doctors"]
+        let all = try await model.embed(texts, dimensions: nil, by: farAway)
+        #expect(all.vectors == [try model.embed(texts[0]), try model.embed(texts[1])])
+        let cut = try await model.embed(texts, dimensions: 7, by: farAway)
+        #expect(cut.vectors == [try model.embed(texts[0], dimensions: 7), try model.embed(texts[1], dimensions: 7)])
+        for dimensions in [0, 25] {
+            let error = ComputeError.unsupported(
+                "the model 'tokens' has vectors of 1 to 24 numbers, not of \(dimensions)"
+            )
+            await #expect(throws: error) { try await model.embed(texts, dimensions: dimensions, by: farAway) }
+        }
+    }
+
+    @Test("A deadline that is over and a cancelled task end it before it looks at a text")
+    func ends() async {
+        await #expect(throws: ComputeError.deadline) { try await model.embed("法律", by: .now()) }
+        let cancelled = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return try await model.embed("法律", by: farAway)
+        }
+        await #expect(throws: ComputeError.cancelled) { try await cancelled.value }
     }
 }
 
@@ -264,8 +595,15 @@ private final class Replacements: Sendable {
 
     func add(_ outcome: ServingModel.Replacement) { kept.withLock { $0.append(outcome) } }
     var all: [ServingModel.Replacement] { kept.withLock { $0 } }
-    var refusal: String? {
-        for case .refused(let reason) in all { return reason }
-        return nil
+
+    /// Whether one was refused for a reason that says so.
+    func refusal(_ words: String) -> Bool {
+        all.contains { if case .refused(let reason) = $0 { reason.contains(words) } else { false } }
+    }
+}
+
+extension Result {
+    fileprivate var failure: Failure? {
+        if case .failure(let error) = self { error } else { nil }
     }
 }

@@ -56,6 +56,29 @@ struct RemoteModelTests {
             let embedder = bench.embedder(at: worker.port, dimensions: 7, asksForDimensions: true)
             let answer = try await embedder.embed("text", by: farAway)
             #expect(answer.count == 7)
+            let shorter = try await embedder.embed(["text"], dimensions: 3, by: farAway)
+            #expect(shorter.vectors.map(\.count) == [3])
+            for dimensions in [0, 8] {
+                let error = await failure { _ = try await embedder.embed(["a"], dimensions: dimensions, by: farAway) }
+                #expect(error == .unsupported("the model 'test' has vectors of 1 to 7 numbers, not of \(dimensions)"))
+            }
+        }
+    }
+
+    @Test("Vectors of several texts come in the texts' order, though more than may be asked at once")
+    func severalTexts() async throws {
+        try await RemoteBench.with(SimConfig()) { bench, worker in
+            let embedder = bench.embedder(at: worker.port) { $0.maxConcurrentRequests = 4 }
+            let texts = (0..<20).map { "text \($0)" }
+            let all = try await embedder.embed(texts, dimensions: nil, by: farAway).vectors
+            #expect(all.count == 20 && Set(all).count == 20)
+            let last = try await embedder.embed(texts[19], by: farAway)
+            #expect(all[19] == last)
+            // A model that is not known to be made for it is not asked for another length.
+            let same = try await embedder.embed(["text 19"], dimensions: 64, by: farAway).vectors
+            #expect(same == [last])
+            let error = await failure { _ = try await embedder.embed(["a"], dimensions: 7, by: farAway) }
+            #expect(error == .unsupported("the model 'test' has vectors of 64 numbers, not of 7"))
         }
     }
 
@@ -110,10 +133,9 @@ struct RemoteModelTests {
         config.faults = [Fault(.hang, times: 1)]
         try await RemoteBench.with(config) { bench, worker in
             let embedder = bench.embedder(at: worker.port)
-            #expect(
-                await failure { _ = try await embedder.embed("text", by: .now() + .milliseconds(300)) } == .deadline
-            )
-            #expect(await eventually { worker.log.entries.contains { $0.outcome == .cancelled } })
+            let end = MonotonicTime.now() + .seconds(1)
+            #expect(await failure { _ = try await embedder.embed("text", by: end) } == .deadline)
+            #expect(await waited { worker.log.entries.contains { $0.outcome == .cancelled } })
             #expect(bench.count("deadline") == 1)
             _ = try await embedder.embed("text", by: farAway)
         }
