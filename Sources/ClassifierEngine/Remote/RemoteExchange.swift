@@ -14,6 +14,8 @@ final class RemoteExchange: UpstreamReceiver {
     private let completion: Completion
     private var call: UpstreamCall?
     private var timer: Scheduled<Void>?
+    /// When the request was sent.
+    private var start = MonotonicTime.distantFuture
     /// Of an answer whose status says all.
     private var refusal: RemoteFailure?
     private var body = ByteBuffer()
@@ -28,7 +30,7 @@ final class RemoteExchange: UpstreamReceiver {
     /// Sends the request, on the client's event loop.
     ///
     /// The deadline is a timer of its own: the transport's own deadlines are swept ten times a second, later than most
-    /// calls can wait. They stand behind it. A connection that comes too late for this request serves the next.
+    /// calls can wait. A connection that comes too late for this request serves the next.
     static func start(
         _ request: UpstreamRequest,
         to origin: Origin,
@@ -48,21 +50,27 @@ final class RemoteExchange: UpstreamReceiver {
         over client: UpstreamClient,
         by deadline: MonotonicTime
     ) {
-        let left = TimeAmount.nanoseconds(MonotonicTime.now().elapsed(until: deadline).wholeNanoseconds)
-        guard left > .zero else {
-            end(.failure(.deadline))
+        start = .now()
+        guard start < deadline else {
+            end(.failure(.deadline(patience: .zero)))
             return
         }
-        var request = request
-        request.deadlines.head = min(request.deadlines.head, left)
-        request.deadlines.idle = min(request.deadlines.idle, left)
         call = client.send(request, to: origin, receiver: self)
         // The answer may be there: a full pool says so at once.
         guard !isOver else { return }
         let bound = NIOLoopBound(self, eventLoop: client.eventLoop)
         timer = client.eventLoop.scheduleTask(deadline: .uptimeNanoseconds(deadline.nanoseconds)) {
-            bound.value.stop(.deadline)
+            bound.value.timedOut(deadline)
         }
+    }
+
+    /// 50 ms: loops that serve sockets turn many times in that, on a busy machine too.
+    private static let lateness = Duration.milliseconds(50)
+
+    /// A loop that comes to its timer late has not looked for the answer either: that says nothing of the worker.
+    private func timedOut(_ deadline: MonotonicTime) {
+        let isLate = deadline.elapsed(until: .now()) > Self.lateness
+        stop(.deadline(patience: isLate ? .zero : start.elapsed(until: deadline)))
     }
 
     func cancel() { stop(.cancelled) }

@@ -8,8 +8,11 @@ enum RemoteFailure: Error, Hashable, Sendable {
     /// The breaker is open.
     case breakerOpen
     case tooLong
-    case deadline
+    /// - Parameter patience: how long the worker had for its answer: not at all when nothing was sent to it.
+    case deadline(patience: Duration)
     case cancelled
+    /// The event loop has been shut down.
+    case stopped
     /// No connection, or one that ended too early.
     case unreachable
     /// The worker has too much to do: 429.
@@ -25,7 +28,8 @@ enum RemoteFailure: Error, Hashable, Sendable {
     init(_ error: UpstreamError) {
         switch error.kind {
         case .connect, .connectTimeout, .tls, .closedBeforeResponse, .closedWithinResponse: self = .unreachable
-        case .headTimeout, .idleTimeout: self = .deadline
+        // The transport's own times are minutes.
+        case .headTimeout, .idleTimeout: self = .unreachable
         case .malformedResponse: self = .malformed("the answer is not HTTP")
         case .tooManyConnections: self = .busy
         }
@@ -48,6 +52,7 @@ enum RemoteFailure: Error, Hashable, Sendable {
         case .tooLong: .tooLong
         case .deadline: .deadline
         case .cancelled: .cancelled
+        case .stopped: .shutdown
         case .rejected(let status), .serverError(let status): .failed("the worker answered with status \(status)")
         case .tooLarge(let limit): .failed("the worker's answer is larger than \(limit) bytes")
         case .malformed(let what): .failed(what)
@@ -62,6 +67,7 @@ enum RemoteFailure: Error, Hashable, Sendable {
         case .tooLong: "too_long"
         case .deadline: "deadline"
         case .cancelled: "cancelled"
+        case .stopped: "stopped"
         case .unreachable: "unreachable"
         case .throttled: "throttled"
         case .rejected: "rejected"
@@ -73,8 +79,8 @@ enum RemoteFailure: Error, Hashable, Sendable {
 
     /// All labels, that of success first.
     static let outcomes = [
-        "answered", "busy", "breaker_open", "too_long", "deadline", "cancelled", "unreachable", "throttled", "rejected",
-        "server_error", "too_large", "malformed",
+        "answered", "busy", "breaker_open", "too_long", "deadline", "cancelled", "stopped", "unreachable", "throttled",
+        "rejected", "server_error", "too_large", "malformed",
     ]
 
     /// What the failure says of the worker.
@@ -85,11 +91,14 @@ enum RemoteFailure: Error, Hashable, Sendable {
         case unknown
     }
 
-    var verdict: Verdict {
+    ///
+    /// - Parameter enough: how long a worker must have had for an answer before its absence says anything.
+    func verdict(enough: Duration) -> Verdict {
         switch self {
         case .rejected: .well
-        case .deadline, .unreachable, .throttled, .serverError, .tooLarge, .malformed: .unwell
-        case .busy, .breakerOpen, .tooLong, .cancelled: .unknown
+        case .deadline(let patience): patience > .zero && patience >= enough ? .unwell : .unknown
+        case .unreachable, .throttled, .serverError, .tooLarge, .malformed: .unwell
+        case .busy, .breakerOpen, .tooLong, .cancelled, .stopped: .unknown
         }
     }
 }

@@ -67,7 +67,7 @@ final class RemoteModel: Sendable {
             guard text.utf8.count <= settings.maxTextBytes else { throw .tooLong }
             guard !Task.isCancelled else { throw .cancelled }
             let start = MonotonicTime.now()
-            guard start < deadline else { throw .deadline }
+            guard start < deadline else { throw .deadline(patience: .zero) }
             let isProbe = try enter()
             let result = await answer(request(text, members), by: deadline, read)
             leave(result, isProbe: isProbe)
@@ -101,7 +101,7 @@ final class RemoteModel: Sendable {
         let verdict: RemoteFailure.Verdict
         switch result {
         case .success: verdict = .well
-        case .failure(let failure): verdict = failure.verdict
+        case .failure(let failure): verdict = failure.verdict(enough: settings.enoughPatience)
         }
         let now = clock()
         gate.withLock { gate in
@@ -159,6 +159,9 @@ final class RemoteModel: Sendable {
         let cancellation = CallCancellation()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                let completion = OneCompletion { continuation.resume(returning: $0) }
+                // A loop that has been shut down drops what it is given; the completion is then dropped with it, and ends
+                // the call.
                 loop.execute { [self] in
                     let exchange = RemoteExchange.start(
                         request,
@@ -166,7 +169,7 @@ final class RemoteModel: Sendable {
                         over: clients[loop],
                         by: deadline,
                         maxBytes: settings.maxAnswerBytes
-                    ) { continuation.resume(returning: $0) }
+                    ) { completion($0) }
                     let bound = NIOLoopBound(exchange, eventLoop: loop)
                     cancellation.isAbout { [loop] in loop.execute { bound.value.cancel() } }
                 }
@@ -174,5 +177,24 @@ final class RemoteModel: Sendable {
         } onCancel: {
             cancellation.cancel()
         }
+    }
+}
+
+/// Is told one result; when it goes away without any, that the exchange is not to be.
+private final class OneCompletion: Sendable {
+    private let completion: Mutex<RemoteExchange.Completion?>
+
+    init(_ completion: @escaping RemoteExchange.Completion) {
+        self.completion = Mutex(completion)
+    }
+
+    deinit { self(.failure(.stopped)) }
+
+    func callAsFunction(_ result: Result<ByteBuffer, RemoteFailure>) {
+        let completion = completion.withLock { completion in
+            defer { completion = nil }
+            return completion
+        }
+        completion?(result)
     }
 }

@@ -23,6 +23,10 @@ package struct RemoteModelSettings: Sendable {
     /// The most requests at a time; further calls are refused at once. 64: a quarter of what vLLM runs at once by
     /// default (256), as several routers may share a worker.
     package var maxConcurrentRequests = 64
+    /// A worker that has not answered by a call's deadline is taken to be unwell only if it had this long, from the
+    /// request's sending. 100 ms: several times what a small model takes on a GPU, and callers with less time know that
+    /// they may get nothing.
+    package var enoughPatience = Duration.milliseconds(100)
     /// When to leave the worker alone after failures.
     package var breaker: CircuitBreaker.Settings
 

@@ -18,8 +18,8 @@ struct RemoteBench: Sendable {
         longestOpen: .seconds(60)
     )
 
-    let clients: LoopLocal<UpstreamClient>
-    let registry = MetricRegistry()
+    var clients: LoopLocal<UpstreamClient>
+    let registry: MetricRegistry
     let metrics: RemoteModelMetrics
     let clock = SetClock()
 
@@ -71,7 +71,15 @@ struct RemoteBench: Sendable {
 
     private init(clients: LoopLocal<UpstreamClient>) {
         self.clients = clients
+        registry = MetricRegistry()
         metrics = RemoteModelMetrics(registry: registry)
+    }
+
+    /// The same with other clients.
+    func with(_ clients: LoopLocal<UpstreamClient>) -> RemoteBench {
+        var bench = self
+        bench.clients = clients
+        return bench
     }
 
     func embedder(
