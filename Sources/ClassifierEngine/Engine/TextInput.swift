@@ -13,7 +13,10 @@ package struct TextInput: BatchInput {
         length = Self.estimatedTokens(bytes: text.utf8.count, maxTokens: maxTokens)
     }
 
-    /// 4 bytes, and 2 tokens for the marks at both ends.
+    /// 4 bytes for a token, and 2 tokens for the marks at both ends.
+    ///
+    /// English prose has 4 to 5 bytes a token. Of the tokenizers' test corpus (code, other scripts, odd signs) four in five
+    /// texts have 1.8 to 6.0 with BERT's vocabulary, 3.1 in the middle.
     static func estimatedTokens(bytes: Int, maxTokens: Int) -> Int {
         min(2 + (bytes + 3) / 4, maxTokens)
     }
