@@ -52,7 +52,7 @@ struct TinyFolder {
         }
     }
 
-    /// Puts numbers that are none where the vector of a token is: of the texts with that token nothing can be said.
+    /// Puts the largest numbers where the vector of a token is: what is computed of a text with that token is no number.
     func spoil(token: Int, hidden: Int) throws {
         try change("model.safetensors") { data in
             let headerBytes = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -61,7 +61,7 @@ struct TinyFolder {
             let offsets = try #require((header?[name] as? [String: Any])?["data_offsets"] as? [Int])
             let start = 8 + headerBytes + offsets[0] + token * hidden * 4
             for byte in stride(from: start, to: start + hidden * 4, by: 4) {
-                data.replaceSubrange(byte..<byte + 4, with: [0, 0, 0xC0, 0x7F])
+                data.replaceSubrange(byte..<byte + 4, with: [0xFF, 0xFF, 0x7F, 0x7F])
             }
         }
     }
