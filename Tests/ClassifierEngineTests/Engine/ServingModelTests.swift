@@ -51,20 +51,6 @@ struct TinyFolder {
             data = Data(changed.utf8)
         }
     }
-
-    /// Puts the largest numbers where the vector of a token is: what is computed of a text with that token is no number.
-    func spoil(token: Int, hidden: Int) throws {
-        try change("model.safetensors") { data in
-            let headerBytes = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-            let header = try JSONSerialization.jsonObject(with: data[8..<8 + headerBytes]) as? [String: Any]
-            let name = try #require(header?.keys.first { $0.hasSuffix("word_embeddings.weight") })
-            let offsets = try #require((header?[name] as? [String: Any])?["data_offsets"] as? [Int])
-            let start = 8 + headerBytes + offsets[0] + token * hidden * 4
-            for byte in stride(from: start, to: start + hidden * 4, by: 4) {
-                data.replaceSubrange(byte..<byte + 4, with: [0xFF, 0xFF, 0x7F, 0x7F])
-            }
-        }
-    }
 }
 
 @Suite("Models that serve", .temporaryFiles, .enabled(if: Library.path != nil, Library.why), .timeLimit(.minutes(2)))
@@ -249,25 +235,6 @@ struct LoadedModelTests {
             await #expect(throws: ComputeError.unknownText) {
                 try await model.embed(texts, dimensions: nil, by: soon)
             }
-        }
-    }
-
-    @Test("Numbers that are none reach no caller and are not kept", arguments: ["bert-base", "bert-token"])
-    func notFinite(_ fixture: String) async throws {
-        let folder = try TinyFolder(fixture)
-        try folder.spoil(token: 5, hidden: 32)
-        try await withModel(folder) { model in
-            for _ in 0..<2 {
-                let error = await #expect(throws: ComputeError.self) {
-                    try await model.answer(to: "the law says so", by: soon)
-                }
-                guard case .failed = error else {
-                    Issue.record("\(String(describing: error))")
-                    return
-                }
-            }
-            #expect(lookups("hit") == nil || lookups("hit") == 0)
-            _ = try await model.answer(to: "the doctor says so", by: soon)
         }
     }
 
