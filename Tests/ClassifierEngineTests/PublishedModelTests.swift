@@ -19,7 +19,8 @@ struct PublishedModelTests {
         let fixture = try Fixture("published-minilm-long")
         let model = try EncoderModel(folder: Models.path("all-MiniLM-L6-v2"), runtime: Library.load())
         let text = try #require(fixture.texts.first)
-        guard case .vector(let vector) = try model.run([model.encode(text)])[0] else {
+        let input = TextInput(text, maxTokens: model.maxTokens)
+        guard case .vector(let vector) = try model.run([input])[0].get() else {
             Issue.record("no vector")
             return
         }
