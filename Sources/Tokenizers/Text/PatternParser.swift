@@ -7,7 +7,8 @@ struct PatternParser {
 
     /// 64 groups inside groups are more than any tokenizer has, and the parser recurses.
     private static let deepest = 64
-    /// A repetition of a group is written out so many times at most, and the expression in so many steps.
+    /// A repetition of a group is written out so many times at most, and the expression in so many steps, where each count
+    /// of a repetition is one too: what a byte of text costs at most.
     private static let mostCopies = 16
     private static let mostSteps = 4096
 
@@ -17,6 +18,9 @@ struct PatternParser {
         try alternatives(depth: 0)
         guard position == scalars.count else { throw refuse("has a ) too many") }
         program.append(.match)
+        guard program.reduce(0, { $0 + $1.states }) <= Self.mostSteps else {
+            throw refuse("repeats something too often")
+        }
         return program
     }
 
