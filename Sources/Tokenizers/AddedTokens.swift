@@ -50,7 +50,10 @@ struct AddedTokens: Sendable {
                     guard Normalizer.isSpace(bytes, at: before) else { break }
                     start = before
                 }
+                // A token before it may have taken all of its white space along. Without `stripsLeft` it is found twice, as
+                // in the reference, which has no answer to this.
                 start = max(start, done)
+                guard start < end else { continue }
             }
             if token.stripsRight {
                 while end < bytes.count, Normalizer.isSpace(bytes, at: end) {
