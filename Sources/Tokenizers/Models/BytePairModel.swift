@@ -36,8 +36,12 @@ struct BytePairModel: Sendable {
             vocabulary,
             isUsable: options.continuationPrefix.isEmpty && options.wordSuffix.isEmpty
         )
-        // Models that fall back to bytes see whole texts, which are no tokens.
-        if !options.byteFallback { findWholePieces() }
+        if options.ignoresMerges {
+            vocabulary.forEach { longestToken = max(longestToken, $1.count) }
+        } else if !options.byteFallback {
+            // Models that fall back to bytes mostly see whole texts, which are no tokens.
+            findWholePieces()
+        }
     }
 
     private mutating func findWholePieces() {

@@ -57,10 +57,9 @@ struct FoundTokens {
 /// Whole words only.
 struct WordModel: Sendable {
     let vocabulary: Vocabulary
-    let unknown: Int32?
+    let unknown: Int32
 
     func tokenize(_ bytes: [UInt8], _ range: Range<Int>, into found: inout FoundTokens) {
-        guard let id = vocabulary.id(of: bytes, range) ?? unknown else { return }
-        found.add(id, range.lowerBound, range.upperBound)
+        found.add(vocabulary.id(of: bytes, range) ?? unknown, range.lowerBound, range.upperBound)
     }
 }

@@ -2,8 +2,7 @@
 /// "Subword regularization", ACL 2018), found by dynamic programming from left to right.
 struct UnigramModel: Sendable {
     let vocabulary: Vocabulary
-    let unknown: Int32?
-    private let unknownToken: Int32
+    let unknown: Int32
     private let trie: TokenTrie
     /// By number.
     private let scores: [Double]
@@ -17,7 +16,6 @@ struct UnigramModel: Sendable {
     init(vocabulary: Vocabulary, scores: [Double], unknown: Int32, byteFallback: Bool) {
         self.vocabulary = vocabulary
         self.unknown = unknown
-        unknownToken = unknown
         self.scores = scores
         unknownScore = (scores.min() ?? 0) - Self.unknownPenalty
         var tokens: [TokenTrie.Token] = []
@@ -48,7 +46,7 @@ struct UnigramModel: Sendable {
         var unknownEnd: Int?
         while end > range.lowerBound {
             let step = found.unigrams.steps[end - range.lowerBound]
-            if step.id == unknownToken {
+            if step.id == unknown {
                 if unknownEnd == nil { unknownEnd = end }
             } else {
                 if let last = unknownEnd { addUnknown(bytes, end..<last, into: &found) }
@@ -88,7 +86,7 @@ struct UnigramModel: Sendable {
                 let candidate = unknownScore + score
                 let target = next - range.lowerBound
                 if steps[target].length == 0 || candidate > steps[target].score {
-                    steps[target] = Workspace.Step(score: candidate, length: Int32(next - start), id: unknownToken)
+                    steps[target] = Workspace.Step(score: candidate, length: Int32(next - start), id: unknown)
                 }
             }
             start = next
@@ -102,11 +100,11 @@ struct UnigramModel: Sendable {
         }
         if let byteTokens, bytes[range].allSatisfy({ byteTokens[Int($0)] != nil }) {
             for byte in bytes[range].reversed() {
-                found.add(byteTokens[Int(byte)] ?? unknownToken, range.lowerBound, range.upperBound)
+                found.add(byteTokens[Int(byte)] ?? unknown, range.lowerBound, range.upperBound)
             }
             return
         }
-        found.add(unknownToken, range.lowerBound, range.upperBound)
+        found.add(unknown, range.lowerBound, range.upperBound)
     }
 }
 

@@ -2,8 +2,7 @@
 /// that cannot be taken apart so is unknown as a whole.
 struct WordPieceModel: Sendable {
     let vocabulary: Vocabulary
-    let unknown: Int32?
-    private let unknownToken: Int32
+    let unknown: Int32
     private let trie: TokenTrie
     /// Where tokens begin that go on with a word; nil when there are none.
     private let continuation: Int32?
@@ -13,7 +12,6 @@ struct WordPieceModel: Sendable {
     init(vocabulary: Vocabulary, unknown: Int32, continuationPrefix: String, longestWord: Int) {
         self.vocabulary = vocabulary
         self.unknown = unknown
-        unknownToken = unknown
         self.longestWord = longestWord
         var tokens: [TokenTrie.Token] = []
         tokens.reserveCapacity(vocabulary.count)
@@ -26,7 +24,7 @@ struct WordPieceModel: Sendable {
     func tokenize(_ bytes: [UInt8], _ range: Range<Int>, into found: inout FoundTokens) {
         let before = found.tokens.count
         guard range.count <= longestWord || bytes[range].count(where: { $0 & 0xC0 != 0x80 }) <= longestWord else {
-            return found.add(unknownToken, range.lowerBound, range.upperBound)
+            return found.add(unknown, range.lowerBound, range.upperBound)
         }
         var start = range.lowerBound
         while start < range.upperBound {
@@ -40,7 +38,7 @@ struct WordPieceModel: Sendable {
             }
             guard id >= 0 else {
                 found.tokens.removeSubrange(before...)
-                return found.add(unknownToken, range.lowerBound, range.upperBound)
+                return found.add(unknown, range.lowerBound, range.upperBound)
             }
             found.add(id, start, end)
             start = end

@@ -45,9 +45,4 @@ enum UTF8Scalars {
             bytes.append(continuation(0))
         }
     }
-
-    /// Whether there is nothing but ASCII.
-    static func isASCII(_ bytes: [UInt8]) -> Bool {
-        bytes.allSatisfy { $0 < 0x80 }
-    }
 }
