@@ -169,7 +169,7 @@ extension PostProcessor {
         _ isToken: (Int32) -> Bool
     ) throws(TokenizerError) -> Int32 {
         let found = try object.required(key)
-        guard found[0]?.isString == true, let number = found[1], let id = FileObject.tokenID(number) else {
+        guard found[0]?.isString == true, let number = found[1]?.int, let id = Int32(exactly: number) else {
             throw object.error(key, "is not a token and its number")
         }
         guard isToken(id) else { throw object.error(key, "is \(id), which is no token's number") }
@@ -182,18 +182,21 @@ extension PostProcessor {
     ) throws(TokenizerError) {
         var tokens: [String: [Int32]] = [:]
         var table = try object.object("special_tokens")
-        for name in table.keys {
-            var token = try table.object(name)
+        for (name, object) in try table.objects() {
+            var token = object
             token.ignore("id", "tokens")
             let ids = try token.required("ids")
             guard ids.isArray else { throw token.error("ids", "is not an array") }
+            var numbers: [Int32] = []
             for element in ids.elements {
-                guard let id = FileObject.tokenID(element), isToken(id) else {
+                guard let id = element.int.flatMap(Int32.init(exactly:)), isToken(id) else {
                     throw token.error("ids", "holds what is no token's number")
                 }
-                tokens[name, default: []].append(id)
+                numbers.append(id)
             }
             try token.finish()
+            // Of several members of a name the last one counts.
+            tokens[name] = numbers
         }
         try requireNoTemplate(object)
         single = try Self.parts("single", &object, tokens)

@@ -89,6 +89,17 @@ struct FileObject {
         return objects
     }
 
+    /// Its members, all of them objects, of which none need be asked for any more.
+    mutating func objects() throws(TokenizerError) -> [(name: String, object: FileObject)] {
+        var objects: [(String, FileObject)] = []
+        for member in value.members {
+            let name = member.key.string ?? ""
+            asked.insert(name)
+            objects.append((name, try FileObject(member.value, path: place(of: name), file: file)))
+        }
+        return objects
+    }
+
     /// The names of its members.
     var keys: [String] { value.members.compactMap(\.key.string) }
 
@@ -100,12 +111,15 @@ struct FileObject {
         for key in keys where !asked.contains(key) { throw error(key, "is not known") }
     }
 
-    /// A token's number.
-    static func tokenID(_ value: JSONValue) -> Int32? {
-        guard let number = value.int, number >= 0, number <= largestID else { return nil }
+    /// A token's number, in a vocabulary of so many tokens.
+    ///
+    /// There are tables by number: one that is far beyond how many there are would fill memory with nothing. Four numbers a
+    /// token and 65,536 more leave room for every gap that published vocabularies have.
+    static func tokenID(_ value: JSONValue, tokens: Int) -> Int32? {
+        guard let number = value.int, number >= 0, number < min(tokens, mostTokens) * 4 + 65_536 else { return nil }
         return Int32(number)
     }
 
-    /// 2^24 − 1: sixty times the largest vocabulary in use, and tables by number stay small.
-    static let largestID = 0xFF_FFFF
+    /// 2^24: sixty times the largest vocabulary in use.
+    static let mostTokens = 1 << 24
 }

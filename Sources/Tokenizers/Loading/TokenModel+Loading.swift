@@ -43,9 +43,10 @@ extension TokenModel {
     private static func vocabulary(_ object: inout FileObject) throws(TokenizerError) -> Vocabulary {
         let found = try object.required("vocab")
         guard found.isObject else { throw object.error("vocab", "is not an object") }
-        var vocabulary = Vocabulary(capacity: entries(in: found))
+        let count = found.members.reduce(0) { count, _ in count + 1 }
+        var vocabulary = Vocabulary(capacity: count)
         for member in found.members {
-            guard let id = FileObject.tokenID(member.value) else {
+            guard let id = FileObject.tokenID(member.value, tokens: count) else {
                 throw object.error("vocab", "gives \"\(member.key.string ?? "")\" what is no token's number")
             }
             guard vocabulary.add(id, { member.key.appendText(to: &$0) }) else {
@@ -171,7 +172,7 @@ extension TokenModel {
             else {
                 throw object.error("vocab", "has at \(scores.count) what is no token with its score")
             }
-            guard scores.count <= FileObject.largestID,
+            guard scores.count < FileObject.mostTokens,
                 vocabulary.add(Int32(scores.count), { text.appendText(to: &$0) })
             else { throw object.error("vocab", "has a second token \"\(text.string ?? "")\"") }
             scores.append(score)

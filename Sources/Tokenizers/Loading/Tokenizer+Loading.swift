@@ -75,8 +75,10 @@ extension Tokenizer {
         guard file.optional("added_tokens") != nil else { return [] }
         var tokens: [AddedToken] = []
         var contents: [Int32: String] = [:]
-        for var object in try file.objects("added_tokens") {
-            guard let id = FileObject.tokenID(try object.required("id")) else {
+        let objects = try file.objects("added_tokens")
+        for var object in objects {
+            let id = FileObject.tokenID(try object.required("id"), tokens: vocabulary.count + objects.count)
+            guard let id else {
                 throw object.error("id", "is no token's number")
             }
             let token = AddedToken(
