@@ -4,10 +4,9 @@
 /// the text is cut into pieces, the model turns each piece into tokens; then special tokens are set around them. Each byte
 /// keeps account of where in the original it comes from.
 ///
-/// Immutable: any number of threads may use one at a time. A call takes time linear in the text's length (BPE: O(n log n)
-/// for a word without end), and up to a hundred bytes of memory for each byte of the normalised text, which is as long as
-/// the text but for compatibility forms that stand for whole phrases (eleven times as long at worst). Callers that take
-/// texts from strangers cut them first.
+/// Immutable: any number of threads may use one at a time. A text is looked at from its start, and only as far as it takes to
+/// have the tokens that are asked for; see `encode`. That takes time linear in what is looked at (BPE: O(n log n) for a word
+/// without end), and up to a hundred bytes of memory for each byte of a stretch between two places where the text may be cut.
 package struct Tokenizer: Sendable {
     private let addedInOriginal: AddedTokens
     private let addedInNormalized: AddedTokens
@@ -19,6 +18,11 @@ package struct Tokenizer: Sendable {
     private let addedIDs: [String: Int32]
     /// By number; empty when offsets are not trimmed.
     private let spaces: [OuterSpaces]
+    /// Whether a long text may be cut where `TextBorder` says.
+    package let cutsTexts: Bool
+    /// How much of a text is looked at before its tokens are counted; then follows the rest up to the next border. In bytes.
+    /// 4 KiB: about the tokens that encoders take, and they stay in the processor's nearest caches.
+    package var chunkBytes = 4096
 
     init(
         added: [AddedToken],
@@ -39,6 +43,12 @@ package struct Tokenizer: Sendable {
         addedInNormalized = AddedTokens(
             normalized,
             contents: normalized.map { Self.normalize($0.content, with: normalizer) }
+        )
+        cutsTexts = TextBorder.isSafe(
+            inOriginal: original,
+            normalizer,
+            inNormalized: normalized.map { ($0, Self.normalize($0.content, with: normalizer)) },
+            preTokenizer
         )
         guard !postProcessor.trims.isEmpty else {
             spaces = []
@@ -63,12 +73,21 @@ package struct Tokenizer: Sendable {
 extension Tokenizer {
     /// The tokens of `text`.
     ///
+    /// They are the first of the whole text's tokens, but the whole text is not looked at. Where the tokenizer's components
+    /// allow it (`cutsTexts`), it is taken up to the first space between two words that lies behind `chunkBytes` bytes, then
+    /// up to the next one, until there are tokens enough. A stretch without such a place is taken as one, as long as it has no
+    /// more than 128 KiB or 64 bytes for each of `maxTokens`: what follows a longer one is not looked at, which `isCut` tells
+    /// where there are not tokens enough. 64 bytes are ten times what tokens have on average.
+    ///
     /// - Parameters:
     ///   - maxTokens: how many tokens there may be, special ones included; what is too much goes at the end. When not even
-    ///     the special tokens have room, there are only those.
+    ///     the special tokens have room, there are only those. Without it, all of the text is looked at.
     ///   - addsSpecialTokens: whether the tokens are set around the text that the model was trained with.
+    /// - Complexity: O(bytes looked at).
     package func encode(_ text: String, maxTokens: Int? = nil, addsSpecialTokens: Bool = true) -> Encoding {
-        postProcessor.join(tokenize(text), nil, maxTokens: maxTokens, addsSpecialTokens: addsSpecialTokens)
+        let parts = postProcessor.parts(ofPair: false, addsSpecialTokens: addsSpecialTokens)
+        let room = PostProcessor.room(in: maxTokens, for: parts)
+        return PostProcessor.join(parts, tokenize(text, limit: room), nil, room: room)
     }
 
     /// The tokens of two texts that the model compares. Of `maxTokens`, the longer text gives up its share first.
@@ -78,12 +97,16 @@ extension Tokenizer {
         maxTokens: Int? = nil,
         addsSpecialTokens: Bool = true
     ) -> Encoding {
-        postProcessor.join(
-            tokenize(first),
-            tokenize(second),
-            maxTokens: maxTokens,
-            addsSpecialTokens: addsSpecialTokens
-        )
+        let parts = postProcessor.parts(ofPair: true, addsSpecialTokens: addsSpecialTokens)
+        let room = PostProcessor.room(in: maxTokens, for: parts)
+        // One token more tells that a text is too long for the room alone.
+        let limit = room == .max ? room : room + 1
+        var texts = (tokenize(first, limit: limit), tokenize(second, limit: limit))
+        if room < .max, room % 2 == 1, texts.0.ids.count > room, texts.1.ids.count > room {
+            // The longer text has the odd token, so both are counted to their ends.
+            texts = (tokenize(first, limit: .max), tokenize(second, limit: .max))
+        }
+        return PostProcessor.join(parts, texts.0, texts.1, room: room)
     }
 
     /// What the normalizer makes of `text`, to find out why it has the tokens it has. Added tokens are not left out.
@@ -91,41 +114,103 @@ extension Tokenizer {
         String(decoding: Self.normalize(text, with: normalizer), as: UTF8.self)
     }
 
-    private func tokenize(_ string: String) -> TokenizedText {
-        let bytes = Array(string.utf8)
-        var text = TokenizedText()
-        text.ids.reserveCapacity(bytes.count / 4 + 8)
-        text.offsets.reserveCapacity(bytes.count / 4 + 8)
-        text.words.reserveCapacity(bytes.count / 4 + 8)
+    private func tokenize(_ string: String, limit: Int) -> TokenizedText {
+        var string = string
+        return string.withUTF8 { bytes in
+            var text = TokenizedText()
+            if !tokenize(bytes, limit: limit, cutsText: cutsTexts, to: &text) {
+                text = TokenizedText()
+                _ = tokenize(bytes, limit: limit, cutsText: false, to: &text)
+            }
+            if !postProcessor.trims.isEmpty { postProcessor.trim(&text, in: bytes, spaces) }
+            return text
+        }
+    }
+
+    /// Finds at least `limit` tokens, or all. Answers false when the text has turned out to be one that must not be cut.
+    private func tokenize(
+        _ bytes: UnsafeBufferPointer<UInt8>,
+        limit: Int,
+        cutsText: Bool,
+        to text: inout TokenizedText
+    ) -> Bool {
+        let expected = min(limit, bytes.count / 4) + 8
+        text.ids.reserveCapacity(expected)
+        text.offsets.reserveCapacity(expected)
+        text.words.reserveCapacity(expected)
         var found = FoundTokens()
         var word: Int32 = 0
+        var start = 0
+        while start < bytes.count, text.ids.count < limit {
+            let (end, isBorder) = end(ofChunkFrom: start, in: bytes, limit: limit, cutsText: cutsText)
+            tokenize(Array(bytes[start..<end]), base: start, limit: limit, &word, &found, to: &text)
+            if text.isShifted, cutsText, end < bytes.count { return false }
+            guard isBorder else {
+                text.isCut = end < bytes.count && text.ids.count < limit
+                break
+            }
+            start = end
+        }
+        return true
+    }
+
+    /// Where the text is cut next: at a border, at its end, or where the longest stretch ends.
+    private func end(
+        ofChunkFrom start: Int,
+        in bytes: UnsafeBufferPointer<UInt8>,
+        limit: Int,
+        cutsText: Bool
+    ) -> (end: Int, isBorder: Bool) {
+        let rest = bytes.count - start
+        let longest = limit >= rest ? rest : min(rest, max(Self.longestStretch, limit * Self.longestToken))
+        var end = start + longest
+        if cutsText, chunkBytes < longest {
+            for index in (start + max(1, chunkBytes))..<end where TextBorder.isCandidate(bytes, index) {
+                return (index, true)
+            }
+        }
+        while end < bytes.count, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+        return (end, false)
+    }
+
+    /// In bytes; of tokens, as far as a stretch of a text goes that must not be cut.
+    private static let longestStretch = 128 << 10
+    private static let longestToken = 64
+
+    /// Adds the tokens of a chunk of a text, which begins at `base`.
+    private func tokenize(
+        _ bytes: [UInt8],
+        base: Int,
+        limit: Int,
+        _ word: inout Int32,
+        _ found: inout FoundTokens,
+        to text: inout TokenizedText
+    ) {
         addedInOriginal.split(bytes) { range, token in
+            guard text.ids.count < limit else { return }
+            let original = base + range.lowerBound
             if let token {
-                add(token, bytes[range], range, word, to: &text)
+                add(token, bytes[range], original..<(base + range.upperBound), word, to: &text)
                 word += 1
             } else {
                 let isWhole = range.count == bytes.count
-                tokenize(
-                    AlignedText(isWhole ? bytes : Array(bytes[range]), base: range.lowerBound),
-                    &word,
-                    &found,
-                    to: &text
-                )
+                let stretch = AlignedText(isWhole ? bytes : Array(bytes[range]), base: original)
+                tokenize(stretch, limit: limit, &word, &found, to: &text)
             }
         }
-        if !postProcessor.trims.isEmpty { postProcessor.trim(&text, in: bytes, spaces) }
-        return text
     }
 
     /// Adds the tokens of a stretch between added tokens.
     private func tokenize(
         _ original: AlignedText,
+        limit: Int,
         _ word: inout Int32,
         _ found: inout FoundTokens,
         to text: inout TokenizedText
     ) {
         var normalized = original
         normalizer?.apply(to: &normalized)
+        if normalized.isShifted { text.isShifted = true }
         var pieces: [SplitText.Piece] = []
         var addedTokens: [AddedToken] = []
         addedInNormalized.split(normalized.bytes) { range, token in
@@ -136,6 +221,7 @@ extension Tokenizer {
         var split = SplitText(text: normalized, pieces: pieces)
         preTokenizer?.apply(to: &split)
         for piece in split.pieces {
+            guard text.ids.count < limit else { return }
             if let token = piece.token {
                 let offsets = split.text.original(of: piece.range)
                 add(addedTokens[Int(token)], split.text.bytes[piece.range], offsets, word, to: &text)
@@ -185,17 +271,21 @@ extension Tokenizer {
         added.last { $0.id == id }?.content ?? model.vocabulary.token(of: id)
     }
 
-    /// The tokens of an encoding as their file writes them.
-    package func tokens(of encoding: Encoding) -> [String] { encoding.ids.map { token(of: $0) ?? "" } }
-
-    /// The share of a text's tokens that are unknown, in 0…1; 0 when there are no tokens but special ones. Tokens that
-    /// spell unknown characters byte by byte are known.
+    /// The share of a text that is unknown, in 0…1: of its tokens or of its bytes, whichever is more, for a token may stand
+    /// for a run of unknown characters. 0 when there are no tokens but special ones. Tokens that spell unknown characters
+    /// byte by byte are known.
     package func unknownShare(of encoding: Encoding) -> Double {
-        var (all, unknown) = (0, 0)
-        for (id, isSpecial) in zip(encoding.ids, encoding.isSpecial) where !isSpecial {
-            all += 1
-            if id == unknownID { unknown += 1 }
+        guard let unknownID else { return 0 }
+        var (tokens, unknownTokens, bytes, unknownBytes) = (0, 0, 0, 0)
+        for index in 0..<encoding.count where !encoding.isSpecial[index] {
+            let size = encoding.offsets[index].count
+            tokens += 1
+            bytes += size
+            if encoding.ids[index] == unknownID {
+                unknownTokens += 1
+                unknownBytes += size
+            }
         }
-        return all == 0 ? 0 : Double(unknown) / Double(all)
+        return max(Double(unknownTokens) / Double(max(1, tokens)), Double(unknownBytes) / Double(max(1, bytes)))
     }
 }

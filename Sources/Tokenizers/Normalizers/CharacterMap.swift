@@ -72,6 +72,7 @@ struct CharacterMap: Sendable {
     func apply(to text: inout AlignedText) {
         let bytes = text.bytes
         if !bytes.contains(where: { $0 >= 0x80 || $0 == 13 || ascii[Int($0)] != nil }) { return }
+        var isShifted = false
         text.rewrite { rewriter in
             var changes = Changes()
             var clusters = GraphemeClusters(bytes)
@@ -89,8 +90,13 @@ struct CharacterMap: Sendable {
                 start = end
             }
             changes.flush(to: &rewriter)
+            isShifted = rewriter.position < bytes.count
         }
+        if isShifted { text.isShifted = true }
     }
+
+    /// Whether the characters of ASCII that can be seen, and the space, stay when they stand alone.
+    var keepsPrintable: Bool { (UInt32(0x20)...0x7E).allSatisfy { ascii[Int($0)] == nil || ascii[Int($0)] == [$0] } }
 
     private func addScalars(
         _ bytes: [UInt8],

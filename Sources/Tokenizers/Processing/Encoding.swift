@@ -4,54 +4,42 @@ package struct Encoding: Hashable, Sendable {
     package private(set) var ids: [Int32] = []
     /// Which of a pair's texts each token belongs to, as the model is told it.
     package private(set) var typeIDs: [Int32] = []
-    /// 1 for tokens, 0 for padding.
-    package private(set) var attentionMask: [Int32] = []
     /// The bytes of UTF-8 in the original text (the first or the second) that each token stands for; empty at 0 for tokens
     /// that stand for none.
     package private(set) var offsets: [Range<Int>] = []
-    /// Whether a token was set around the text, or is padding. A special token that stands in the text is text.
+    /// Whether a token was set around the text. A special token that stands in the text is text.
     package private(set) var isSpecial: [Bool] = []
     /// The number of the piece (a word, mostly) that each token is a part of, counted in each text from 0; nil for tokens
     /// set around the text.
     package private(set) var words: [Int32?] = []
 
+    /// Whether there are fewer tokens than were asked for although not all of the text has been looked at. What the rest
+    /// holds is unknown: who must not miss anything refuses to judge.
+    package internal(set) var isCut = false
+
     package var count: Int { ids.count }
 
     package init() {}
 
-    /// Appends tokens until there are `length`; a longer encoding stays as it is.
-    package mutating func pad(to length: Int, with id: Int32, typeID: Int32 = 0) {
-        for _ in 0..<max(0, length - count) { append(id, typeID, attention: 0, 0..<0, isSpecial: true, word: nil) }
-    }
-
     mutating func appendSpecial(_ id: Int32, typeID: Int32) {
-        append(id, typeID, attention: 1, 0..<0, isSpecial: true, word: nil)
+        append(id, typeID, 0..<0, isSpecial: true, word: nil)
     }
 
     mutating func append(_ text: TokenizedText, first count: Int, typeID: Int32) {
         for index in 0..<count {
-            append(
-                text.ids[index],
-                typeID,
-                attention: 1,
-                text.offsets[index],
-                isSpecial: false,
-                word: text.words[index]
-            )
+            append(text.ids[index], typeID, text.offsets[index], isSpecial: false, word: text.words[index])
         }
     }
 
     private mutating func append(
         _ id: Int32,
         _ typeID: Int32,
-        attention: Int32,
         _ offsets: Range<Int>,
         isSpecial: Bool,
         word: Int32?
     ) {
         ids.append(id)
         typeIDs.append(typeID)
-        attentionMask.append(attention)
         self.offsets.append(offsets)
         self.isSpecial.append(isSpecial)
         words.append(word)
@@ -60,7 +48,6 @@ package struct Encoding: Hashable, Sendable {
     mutating func reserve(_ count: Int) {
         ids.reserveCapacity(count)
         typeIDs.reserveCapacity(count)
-        attentionMask.reserveCapacity(count)
         offsets.reserveCapacity(count)
         isSpecial.reserveCapacity(count)
         words.reserveCapacity(count)
@@ -74,6 +61,10 @@ struct TokenizedText {
     var words: [Int32] = []
     /// The spaces that each added token in the text begins and ends with, by position; model tokens have them in a table.
     var addedSpaces: [Int: OuterSpaces] = [:]
+    /// Whether not all of the text has been looked at, and there might be more tokens.
+    var isCut = false
+    /// Whether a part of the text was shifted: see `AlignedText`.
+    var isShifted = false
 }
 
 /// How many spaces a token begins and ends with, in characters.

@@ -16,18 +16,22 @@ struct PostProcessor: Sendable {
         }
     }
 
-    /// Sets the parts together, with so many tokens of each text.
-    func join(
-        _ first: TokenizedText,
-        _ second: TokenizedText?,
-        maxTokens: Int?,
-        addsSpecialTokens: Bool
-    ) -> Encoding {
-        var parts = second == nil ? single : pair
-        if !addsSpecialTokens { parts = second == nil ? Self().single : Self().pair }
-        let room = maxTokens.map { max(0, $0 - parts.count(where: \.isSpecial)) }
-        let counts = Self.truncated(first.ids.count, second?.ids.count ?? 0, to: room ?? .max)
+    /// What is set around one text or two. Without special tokens, texts keep their types.
+    func parts(ofPair isPair: Bool, addsSpecialTokens: Bool) -> [Part] {
+        let parts = isPair ? pair : single
+        return addsSpecialTokens ? parts : parts.filter { !$0.isSpecial }
+    }
+
+    /// How many of `maxTokens` are left to the texts.
+    static func room(in maxTokens: Int?, for parts: [Part]) -> Int {
+        maxTokens.map { max(0, $0 - parts.count(where: \.isSpecial)) } ?? .max
+    }
+
+    /// Sets the parts together, with `room` tokens of the texts at most.
+    static func join(_ parts: [Part], _ first: TokenizedText, _ second: TokenizedText?, room: Int) -> Encoding {
+        let counts = truncated(first.ids.count, second?.ids.count ?? 0, to: room)
         var encoding = Encoding()
+        encoding.isCut = first.isCut || second?.isCut ?? false
         encoding.reserve(counts.first + counts.second + parts.count)
         for part in parts {
             switch part {
@@ -57,9 +61,9 @@ struct PostProcessor: Sendable {
     ///
     /// - Parameters:
     ///   - text: the tokens.
-    ///   - bytes: the original text.
+    ///   - bytes: the original text, valid UTF-8.
     ///   - spaces: of each model token.
-    func trim(_ text: inout TokenizedText, in bytes: [UInt8], _ spaces: [OuterSpaces]) {
+    func trim(_ text: inout TokenizedText, in bytes: UnsafeBufferPointer<UInt8>, _ spaces: [OuterSpaces]) {
         for keepsPrefix in trims {
             for index in text.ids.indices {
                 let own = text.addedSpaces[index] ?? spaces[Int(text.ids[index])]
@@ -69,7 +73,15 @@ struct PostProcessor: Sendable {
                 if !(isFirst && keepsPrefix && own.leading == 1) {
                     for _ in 0..<own.leading where start < end { start += UTF8Scalars.length(of: bytes[start]) }
                 }
-                for _ in 0..<own.trailing where end > start { end = UTF8Scalars.start(before: end, in: bytes) }
+                // A second step finds offsets without the spaces that it takes out of them. As in the reference, what is
+                // taken out goes down to the token's start, and nothing is when the text has not so many characters.
+                var trimmed = end
+                var left = own.trailing
+                while left > 0, trimmed > 0 {
+                    repeat { trimmed -= 1 } while bytes[trimmed] & 0xC0 == 0x80
+                    left -= 1
+                }
+                if left == 0 { end = trimmed }
                 text.offsets[index] = start..<max(start, end)
             }
         }

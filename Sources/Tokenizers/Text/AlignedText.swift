@@ -9,6 +9,9 @@ struct AlignedText {
     var sources: [Source] = []
     /// Where in the original the text begins.
     let base: Int
+    /// Whether something at its start is in no account, so that the whole text counts as coming from further left: see
+    /// `CharacterMap`.
+    var isShifted = false
 
     /// A part of the original.
     struct Source: Equatable {
