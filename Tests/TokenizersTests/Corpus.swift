@@ -59,6 +59,11 @@ struct Corpus: Sendable {
     }
 }
 
+extension Tokenizer {
+    /// The tokens of an encoding as their file writes them.
+    func tokens(of encoding: Encoding) -> [String] { encoding.ids.map { token(of: $0) ?? "" } }
+}
+
 /// Files beside the tests.
 enum Fixture {
     static func path(_ name: String) -> String {

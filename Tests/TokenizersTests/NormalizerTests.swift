@@ -1,4 +1,5 @@
 import NIOCore
+import TestRandom
 import Testing
 import Tokenizers
 
@@ -37,25 +38,60 @@ import Tokenizers
         }
     }
 
-    @Test(
-        "An expression matches what the engines that it is written for match",
-        arguments: [
-            (#"a+"#, "baaab", "b-b"), (#"a?b"#, "abbaab", "--a-"), (#"a{2}"#, "aaaaa", "--a"),
-            (#"a{2,}"#, "aaaaa", "-"),
-            (#"a{1,2}b"#, "aaabab", "a--"), (#"(?:ab|a)c"#, "abcac", "--"), (#"a|ab"#, "ab", "-b"),
-            (#"(?i:K)k"#, "kkKkKk\u{212A}k", "----"),
-            (#"\s+(?!\S)"#, "a   b  ", "a- b-"), (#"x(?=[0-9])"#, "x1xx2", "-1x-2"), (#"[^\s\p{L}]+"#, "a1! b", "a- b"),
-            (#"\p{Lu}\p{Ll}*"#, "aBcDEf", "a---"), (#"[a-c\d]"#, "ad1e", "-d-e"), (#"[]-]"#, "]-x", "--x"),
-            (#"\."#, "a.b", "a-b"),
-            (#"[\S]"#, " a", " -"), (#"(?:ab){2,3}"#, "abababab", "-ab"), (#"(?:a|b)?c"#, "acbccd", "---d"),
-            (#"."#, "a\n", "-\n"),
-        ]
-    )
+    /// An expression, a text, and the text with each match replaced by a dash.
+    static let samples: [(String, String, String)] = [
+        (#"a+"#, "baaab", "b-b"), (#"a?b"#, "abbaab", "--a-"), (#"a{2}"#, "aaaaa", "--a"),
+        (#"a{2,}"#, "aaaaa", "-"),
+        (#"a{1,2}b"#, "aaabab", "a--"), (#"(?:ab|a)c"#, "abcac", "--"), (#"a|ab"#, "ab", "-b"),
+        (#"(?i:K)k"#, "kkKkKk\u{212A}k", "----"),
+        (#"\s+(?!\S)"#, "a   b  ", "a- b-"), (#"x(?=[0-9])"#, "x1xx2", "-1x-2"), (#"[^\s\p{L}]+"#, "a1! b", "a- b"),
+        (#"\p{Lu}\p{Ll}*"#, "aBcDEf", "a---"), (#"[a-c\d]"#, "ad1e", "-d-e"), (#"[]-]"#, "]-x", "--x"),
+        (#"\."#, "a.b", "a-b"),
+        (#"[\S]"#, " a", " -"), (#"(?:ab){2,3}"#, "abababab", "-ab"), (#"(?:a|b)?c"#, "acbccd", "---d"),
+        (#"."#, "a\n", "-\n"),
+    ]
+
+    @Test("An expression matches what the engines that it is written for match", arguments: samples)
     func expressions(expression: String, text: String, result: String) throws {
-        let escaped = expression.replacingBackslashes()
-        let tokenizer = try tokenizer(#"{"type":"Replace","pattern":{"Regex":"\#(escaped)"},"content":"-"}"#)
-        #expect(tokenizer.normalized(text) == result)
+        #expect(try replacing(expression).normalized(text) == result)
     }
+
+    private func replacing(_ expression: String) throws -> Tokenizer {
+        let escaped = expression.replacingBackslashes()
+        return try tokenizer(#"{"type":"Replace","pattern":{"Regex":"\#(escaped)"},"content":"-"}"#)
+    }
+
+    @Test("An expression that would take for ever matches the same as one that does not", arguments: samples)
+    func endless(expression: String, text: String, result: String) throws {
+        let text = Self.endlessText + text
+        let plain = try replacing(expression).normalized(text)
+        #expect(try replacing("\(Self.endlessExpression)|(?:\(expression))").normalized(text) == plain)
+    }
+
+    @Test("An expression put together at random matches the same when it would take for ever")
+    func randomExpressions() throws {
+        var random = SeededRandom.fromEnvironment()
+        func item(_ depth: Int) -> String {
+            let kinds = ["a", "b", "[ab]", "[^a]", ".", "c", "(?!b)", "(?=[ab])"]
+            let kind = random.pick(depth == 0 ? kinds : kinds + ["(", "("])
+            if kind.count > 4 { return kind }
+            guard kind == "(" else { return kind + random.pick(["", "", "*", "+", "?", "{2}", "{1,3}", "{2,}"]) }
+            let parts = (0...random.below(3)).map { _ in sequence(depth - 1) }
+            return "(?:\(parts.joined(separator: "|")))" + random.pick(["", "?", "{2}", "{0,3}"])
+        }
+        func sequence(_ depth: Int) -> String { (0...random.below(3)).map { _ in item(depth) }.joined() }
+        for _ in 0..<300 {
+            let expression = sequence(2)
+            let letters = (0..<30).map { _ in random.pick(["a", "b", "c", "é", "\n"]) }
+            let text = Self.endlessText + letters.joined()
+            let plain = try replacing(expression).normalized(text)
+            #expect(try replacing("\(Self.endlessExpression)|\(expression)").normalized(text) == plain, "\(expression)")
+        }
+    }
+
+    /// Three ways for each of forty letters, and then what does not come: no engine that goes back tries them all.
+    private static let endlessExpression = "(?:(?:[α-ω]|[α-ω]|[α-ω]){1,16}){1,4}!!"
+    private static let endlessText = String(repeating: "αβγδ", count: 10)
 }
 
 extension String {

@@ -72,6 +72,13 @@ struct TokenizerFileTests {
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"a)"},"content":"x"}"#), "a ) too many"),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"[a"},"content":"x"}"#), "a [ too many"),
             (
+                file(
+                    normalizer:
+                        #"{"type":"Replace","pattern":{"Regex":"(?:a{99}){1,16}(?:b{99}){1,16}c{999}"},"content":"x"}"#
+                ),
+                "repeats something too often"
+            ),
+            (
                 file(normalizer: #"{"type":"Replace","pattern":{"Regex":"\\p{Quick}"},"content":"x"}"#),
                 "class that is not"
             ),
@@ -109,6 +116,7 @@ struct TokenizerFileTests {
             (file(added: #"[{"id":9,"content":""}]"#), "content is empty"),
             (file(added: #"[{"id":-1,"content":"x"}]"#), "id is no token's number"),
             (file(added: #"[{"id":99999999,"content":"x"}]"#), "id is no token's number"),
+            (file(added: #"[{"id":65552,"content":"x"}]"#), "id is no token's number"),
             (file(added: #"[{"id":1,"content":"a"}]"#), #"id is 1, but "a" is token 0 of the model"#),
             (file(added: #"[{"id":1,"content":"x"}]"#), #"id is 1, which is the token "b""#),
             (
@@ -125,6 +133,7 @@ struct TokenizerFileTests {
                 "which the vocabulary does not have"
             ),
             (file(model: #"{"type":"WordLevel","vocab":{"a":0.5},"unk_token":"a"}"#), "what is no token's number"),
+            (file(model: #"{"type":"WordLevel","vocab":{"a":65540},"unk_token":"a"}"#), "what is no token's number"),
             (file(model: #"{"type":"WordLevel","vocab":{"a":0,"b":0},"unk_token":"a"}"#), "a second number 0"),
             (file(model: #"{"type":"WordLevel","vocab":{"a":0,"a":1},"unk_token":"a"}"#), #"a second token "a""#),
             (bpe(#""merges":["a b"],"dropout":0.1"#), "dropout is for training"),
@@ -163,7 +172,7 @@ struct TokenizerFileTests {
         var random = SeededRandom.fromEnvironment()
         var refused = 0
         for _ in 0..<60 {
-            var changed = bytes
+            var changed = flippingStrips(bytes, &random)
             for _ in 0..<(1 + random.below(3)) {
                 changed[random.below(changed.count)] = UInt8(random.pick(Array("0123456789\"[]{},:aA/-.".utf8)))
             }
@@ -177,6 +186,75 @@ struct TokenizerFileTests {
             }
         }
         #expect(refused > 0)
+    }
+
+    /// Sets some of the flags of added tokens that take white space along.
+    private func flippingStrips(_ bytes: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
+        var bytes = bytes
+        let flag = Array("strip\":false".utf8)
+        for index in bytes.indices.dropLast(flag.count) where bytes[index...].starts(with: flag) && random.once(in: 2) {
+            bytes.replaceSubrange((index + flag.count - 5)..<(index + flag.count), with: "true ".utf8)
+        }
+        return bytes
+    }
+
+    @Test("may have tokens that take the same white space along")
+    func competingStrips() throws {
+        for normalized in [true, false] {
+            let tokens = """
+                [{"id":0,"content":"a","rstrip":true,"normalized":\(normalized)},\
+                {"id":8,"content":" ","lstrip":true,"normalized":\(normalized)},\
+                {"id":9,"content":" b","normalized":\(normalized)}]
+                """
+            let tokenizer = try Tokenizer(json: ByteBuffer(string: file(added: tokens)))
+            #expect(tokenizer.encode("a   ").offsets == [0..<4])
+            #expect(tokenizer.encode("  a  ").offsets == [0..<1, 1..<2, 2..<5])
+            // What does not strip is found in what has been stripped, as in tokenizers 0.23.3.
+            #expect(tokenizer.encode("a   b").ids == [0, 9])
+            #expect(tokenizer.encode("a   b").offsets == [0..<4, 3..<5])
+        }
+    }
+
+    @Test("with many special tokens is read once", arguments: [5_000])
+    func manySpecialTokens(count: Int) throws {
+        func json(_ count: Int) -> ByteBuffer {
+            let tokens = (0..<count).map { #""t\#($0)":{"id":"t\#($0)","ids":[0],"tokens":["a"]}"# }
+            let template = #""single":[{"Sequence":{"id":"A","type_id":0}}],"pair":null"#
+            return ByteBuffer(
+                string: file(
+                    postProcessor:
+                        #"{"type":"TemplateProcessing",\#(template),"special_tokens":{\#(tokens.joined(separator: ","))}}"#
+                )
+            )
+        }
+        let (few, many) = (json(count), json(count * 8))
+        #expect(throws: Never.self) { try Tokenizer(json: many) }
+        let ratio = WorkRatio.measure(below: 24, { _ = try? Tokenizer(json: few) }, { _ = try? Tokenizer(json: many) })
+        #expect(ratio < 24)
+    }
+
+    /// Recorded from tokenizers 0.23.3.
+    @Test(
+        "may trim offsets twice",
+        arguments: [
+            (true, true, true, "a", [0..<1]), (true, true, false, "a", [1..<1]), (true, true, true, "  a", [3..<3]),
+            (true, true, true, " ", [0..<0]), (true, false, true, " ", [1..<1]), (true, true, true, " a", [0..<2]),
+            (true, true, true, "a  ", [0..<0, 0..<1, 2..<2, 3..<3]), (true, false, false, " a", [2..<2]),
+            (false, true, true, "a ", [0..<0]), (false, true, true, "a  ", [0..<1]),
+            (false, true, false, " a", [1..<2]), (false, false, true, "  ", [2..<2]),
+        ] as [(Bool, Bool, Bool, String, [Range<Int>])]
+    )
+    func trimsTwice(prefix: Bool, first: Bool, second: Bool, text: String, offsets: [Range<Int>]) throws {
+        func step(_ prefix: Bool, more: String = "") -> String {
+            #"{"type":"ByteLevel","add_prefix_space":\#(prefix),"trim_offsets":true\#(more)}"#
+        }
+        let vocabulary = #"{"Ġ":0,"a":1,"ĠĠ":2,"ĠĠa":3,"Ġa":4,"aĠ":5,"aĠĠ":6}"#
+        let json = file(
+            model: #"{"type":"BPE","vocab":\#(vocabulary),"merges":[],"ignore_merges":true}"#,
+            preTokenizer: step(prefix, more: #","use_regex":false"#),
+            postProcessor: #"{"type":"Sequence","processors":[\#(step(first)),\#(step(second))]}"#
+        )
+        #expect(try Tokenizer(json: ByteBuffer(string: json)).encode(text).offsets == offsets)
     }
 
     @Test("that does not exist is an error")

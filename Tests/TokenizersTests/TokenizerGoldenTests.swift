@@ -15,7 +15,7 @@ import Darwin
 struct TokenizerGoldenTests {
     static let families = [
         "bert-uncased", "bert-cased", "roberta", "gpt2-prefixed", "modernbert", "llama3", "xlm-roberta", "t5", "gemma",
-        "llama2", "mixed", "words",
+        "llama2", "fallback", "mixed", "words",
     ]
 
     @Test("on every text of the corpus, alone and in pairs", arguments: families)
@@ -28,35 +28,47 @@ struct TokenizerGoldenTests {
         try compareRandom(Fixture.path("\(family).json"), Golden(Fixture.path("\(family).golden")))
     }
 
+    @Test("on texts that are cut wherever they may be", arguments: families)
+    func cut(family: String) throws {
+        let (path, golden) = (Fixture.path("\(family).json"), try Golden(Fixture.path("\(family).golden")))
+        try compareCorpus(path, golden, chunkBytes: 1)
+        try compareRandom(path, golden, chunkBytes: 1)
+    }
+
     /// `SEXTANT_TOKENIZER_FILES` names real files, with a colon between them, for which `record FILE…` has been run.
     @Test("on files that the environment names", .enabled(if: !namedFiles.isEmpty), arguments: namedFiles)
     func named(path: String) throws {
         let golden = try Golden(path.replacingSuffix(".json", by: ".golden"))
-        try compareCorpus(path, golden)
-        try compareRandom(path, golden)
+        for chunkBytes in [4096, 1] {
+            try compareCorpus(path, golden, chunkBytes: chunkBytes)
+            try compareRandom(path, golden, chunkBytes: chunkBytes)
+        }
     }
 
     static let namedFiles: [String] =
         getenv("SEXTANT_TOKENIZER_FILES").map { String(cString: $0).split(separator: ":").map(String.init) } ?? []
 
-    private func compareCorpus(_ path: String, _ golden: Golden) throws {
-        let tokenizer = try Tokenizer(path: path)
+    private func compareCorpus(_ path: String, _ golden: Golden, chunkBytes: Int = 4096) throws {
+        var tokenizer = try Tokenizer(path: path)
+        tokenizer.chunkBytes = chunkBytes
         let texts = Corpus.standard.texts
         try #require(golden.texts.count == texts.count)
         for (index, text) in texts.enumerated() {
             let single = Columns(tokenizer.encode(text))
             let second = texts[(index + 1) % texts.count]
             let pair = Columns(tokenizer.encode(text, second, maxTokens: 24))
-            let found = [single.count] + single.all.map(fnv) + [fnv(pair.all.flatMap { $0 })]
+            let plain = Columns(tokenizer.encode(text, second, maxTokens: 23, addsSpecialTokens: false))
+            let found = [single.count] + single.all.map(fnv) + [pair, plain].map { fnv($0.all.flatMap { $0 }) }
             #expect(
                 found.map { $0 & 0xFFFF_FFFF } == golden.texts[index],
-                "text \(index): count, ids, offsets, types, words, special, pair of \(text.debugDescription): \(single)"
+                "text \(index): count, ids, offsets, types, words, special, pairs of \(text.debugDescription): \(single)"
             )
         }
     }
 
-    private func compareRandom(_ path: String, _ golden: Golden) throws {
-        let tokenizer = try Tokenizer(path: path)
+    private func compareRandom(_ path: String, _ golden: Golden, chunkBytes: Int = 4096) throws {
+        var tokenizer = try Tokenizer(path: path)
+        tokenizer.chunkBytes = chunkBytes
         try #require(golden.random.count >= 2000)
         var wrong: [Int] = []
         for number in golden.random.indices {

@@ -2,6 +2,12 @@ import NIOCore
 import Testing
 import Tokenizers
 
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fixture.path("\(family).json")) }
 
 @Suite struct TokenizerTests {
@@ -15,20 +21,6 @@ private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fi
         #expect(pair.typeIDs == [0, 0, 0, 0, 1, 1, 1, 1])
         #expect(tokenizer.tokens(of: tokenizer.encode(text, maxTokens: 1)) == ["[CLS]", "[SEP]"])
         #expect(tokenizer.encode(text, maxTokens: 3, addsSpecialTokens: false).count == 3)
-    }
-
-    @Test("Padding appends special tokens that are masked out")
-    func padding() throws {
-        let tokenizer = try load("bert-uncased")
-        let pad = try #require(tokenizer.id(of: "[PAD]"))
-        var encoding = tokenizer.encode("a b")
-        encoding.pad(to: 7, with: pad)
-        #expect(encoding.ids.suffix(3) == [pad, pad, pad])
-        #expect(encoding.attentionMask == [1, 1, 1, 1, 0, 0, 0])
-        #expect(encoding.isSpecial == [true, false, false, true, true, true, true])
-        #expect(encoding.words == [nil, 0, 1, nil, nil, nil, nil])
-        encoding.pad(to: 2, with: pad)
-        #expect(encoding.count == 7)
     }
 
     @Test("Offsets are bytes of the original text")
@@ -46,8 +38,18 @@ private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fi
     func unknownShare() throws {
         let tokenizer = try load("bert-cased")
         #expect(tokenizer.unknownShare(of: tokenizer.encode("a b")) == 0)
-        #expect(tokenizer.unknownShare(of: tokenizer.encode("a 𐑐 b 𐑑")) == 0.5)
+        // Two of four tokens, eight of ten bytes.
+        #expect(tokenizer.unknownShare(of: tokenizer.encode("a 𐑐 b 𐑑")) == 0.8)
         #expect(tokenizer.unknownShare(of: tokenizer.encode("")) == 0)
+        // A token may stand for a long word, or for many.
+        let word = String(repeating: "x", count: 5_000)
+        #expect(tokenizer.unknownShare(of: tokenizer.encode("a b c d e f g \(word)")) > 0.99)
+        let unigrams = try load("xlm-roberta")
+        let run = String(repeating: "𐑐", count: 500)
+        #expect(unigrams.unknownShare(of: unigrams.encode("what is the answer to this \(run)")) > 0.9)
+        let words = try load("words")
+        // One of two tokens, two of fourteen bytes.
+        #expect(words.unknownShare(of: words.encode("conversation zz")) == 0.5)
         let bytes = try load("roberta")
         #expect(bytes.unknownID == nil)
         #expect(bytes.unknownShare(of: bytes.encode("𐑐𐑑")) == 0)
@@ -68,23 +70,47 @@ private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fi
         #expect(tokenizer.id(of: "no such token at all") == nil)
     }
 
-    /// Were anything quadratic, some of these would take minutes.
-    @Test("Text that is made to be slow is not", .timeLimit(.minutes(5)), arguments: TokenizerGoldenTests.families)
+    @Test("A pair's types are the template's without special tokens too")
+    func plainPair() throws {
+        #expect(try load("xlm-roberta").encode("a", "b", addsSpecialTokens: false).typeIDs.allSatisfy { $0 == 0 })
+        #expect(try load("bert-cased").encode("a", "b", addsSpecialTokens: false).typeIDs == [0, 1])
+    }
+
+    /// Of each number of bytes by itself: nothing in it is worth more than one token of many.
+    static let hostileUnits = [
+        "a", "A", "\u{301}", "\u{301}\u{327}", " ", "\t", "\n", " \n", "\r", "é", "e\u{301}", "中", "字a", "가", "ᄀ", "ᅡ",
+        "𐎀", "\u{200d}", "👩‍", "🇩", "'", "'s", "1", "1a", "▁", "▁▁a", "<", "[", "|||", "[MASK] ", "<mask>", " <mask>",
+        "\u{0}", "\u{fdfa}", "ﬁ", "ab", "aA", ".", " .", "\u{a0}", "xyz", "x", "ae", "\u{5b0}\u{5b1}", "\u{94d}", "क्",
+        "a ",
+    ]
+
+    /// 8 is linear, 64 is quadratic.
+    @Test("Eight times the text takes about eight times the work", arguments: TokenizerGoldenTests.families)
     func hostile(family: String) throws {
         let tokenizer = try load(family)
-        let units = [
-            "a", "A", "\u{301}", "\u{301}\u{327}", " ", "\t", "\n", " \n", "\r", "é", "e\u{301}", "中", "字a", "가", "ᄀ",
-            "ᅡ", "𐎀",
-            "\u{200d}", "👩‍", "🇩", "'", "'s", "1", "1a", "▁", "▁▁a", "<", "[", "|||", "[MASK] ", "<mask>", " <mask>",
-            "\u{0}",
-            "\u{fdfa}", "ﬁ", "ab", "aA", ".", " .", "\u{a0}", "xyz", "x", "ae", "\u{5b0}\u{5b1}", "\u{94d}", "क्",
-        ]
-        for unit in units {
-            let text = String(repeating: unit, count: 150_000 / unit.utf8.count)
-            let encoding = tokenizer.encode(text, maxTokens: 512)
-            #expect(encoding.count <= 512)
-            #expect(encoding.offsets.allSatisfy { $0.upperBound <= text.utf8.count })
+        for unit in Self.hostileUnits {
+            let texts = [4_096, 32_768].map { String(repeating: unit, count: $0 / unit.utf8.count) }
+            let ratio = WorkRatio.measure(
+                below: 24,
+                { _ = tokenizer.encode(texts[0]) },
+                { _ = tokenizer.encode(texts[1]) }
+            )
+            try #require(ratio < 24, "\(unit.debugDescription)")
         }
+    }
+
+    @Test("Tokens that are not asked for cost nothing", arguments: TokenizerGoldenTests.families)
+    func unaskedTokens(family: String) throws {
+        let tokenizer = try load(family)
+        let texts = [256, 2_048].map {
+            String(repeating: "The quick brown fox jumps over it. ", count: $0 * 1_024 / 35)
+        }
+        let ratio = WorkRatio.measure(
+            below: 3,
+            { _ = tokenizer.encode(texts[0], maxTokens: 64) },
+            { _ = tokenizer.encode(texts[1], maxTokens: 64) }
+        )
+        #expect(ratio < 3)
     }
 
     @Test("A word without end is merged as one of a few characters is", arguments: [40, 47, 48, 49, 50, 200])
@@ -124,5 +150,34 @@ private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fi
             }
             for await isEqual in group { #expect(isEqual) }
         }
+    }
+}
+
+/// Compares what two pieces of work take of the processor: times would say nothing of themselves, and hardly more of each
+/// other when they are taken once.
+enum WorkRatio {
+    /// How many times as long the second takes as the first, of the shortest of several runs each; more runs as long as the
+    /// ratio is not below `bound`.
+    static func measure(below bound: Double, _ first: () -> Void, _ second: () -> Void) -> Double {
+        var (shortest, longest) = (Double.infinity, Double.infinity)
+        for round in 0..<8 {
+            shortest = min(shortest, seconds(first))
+            longest = min(longest, seconds(second))
+            if round >= 1, longest / shortest < bound { break }
+        }
+        return longest / shortest
+    }
+
+    private static func seconds(_ work: () -> Void) -> Double {
+        let start = processorTime()
+        work()
+        return processorTime() - start
+    }
+
+    /// Of this thread.
+    private static func processorTime() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
