@@ -1,4 +1,5 @@
 import NIOCore
+import OpenAIWire
 import TestRandom
 import Testing
 import Tokenizers
@@ -169,6 +170,7 @@ struct TokenizerFileTests {
     @Test("never crashes the reader, whatever byte is changed", arguments: TokenizerGoldenTests.families)
     func mutated(family: String) throws {
         let bytes = try Fixture.bytes(Fixture.path("\(family).json"))
+        let document = try JSONDocument(ByteBuffer(bytes: bytes))
         var random = SeededRandom.fromEnvironment()
         var refused = 0
         for _ in 0..<60 {
@@ -180,8 +182,8 @@ struct TokenizerFileTests {
                 refused += 1
                 continue
             }
-            for number in 0..<20 as Range<UInt64> {
-                let text = Corpus.standard.randomText(number)
+            let texts = (0..<20).map { Corpus.standard.randomText($0) }
+            for text in texts + (0..<20).map({ _ in addedTokens(of: document, &random) }) {
                 #expect(tokenizer.encode(text).offsets.allSatisfy { $0.upperBound <= text.utf8.count })
             }
         }
@@ -196,6 +198,14 @@ struct TokenizerFileTests {
             bytes.replaceSubrange((index + flag.count - 5)..<(index + flag.count), with: "true ".utf8)
         }
         return bytes
+    }
+
+    /// Some of a file's added tokens with white space between them.
+    private func addedTokens(of document: JSONDocument, _ random: inout SeededRandom) -> String {
+        let contents = document.root["added_tokens"]?.elements.compactMap { $0["content"]?.string } ?? []
+        return (0..<8).map { _ in
+            random.pick(contents + ["a"]) + String(repeating: random.pick([" ", "\n"]), count: random.below(5))
+        }.joined()
     }
 
     @Test("may have tokens that take the same white space along")
