@@ -50,6 +50,10 @@ import Testing
                 "\"id2label\" must be numbered 0, 1, 2, …"
             ),
             (
+                "bert-base", #""hidden_size": 32,"#, #""hidden_size": 32, "matryoshka_dimensions": [16, 64],"#,
+                "\"matryoshka_dimensions\" must be a list of numbers from 1 to 32"
+            ),
+            (
                 "modernbert-cls", #""classifier_pooling": "cls""#, #""classifier_pooling": "max""#,
                 "\"classifier_pooling\" is \"max\"; supported: cls, mean"
             ),

@@ -85,6 +85,19 @@ struct TextModelTests {
         #expect(throws: EngineError.self) { try model.embed(fixture.inputs, dimensions: 33) }
     }
 
+    @Test("A folder says to which lengths vectors may be cut, as vLLM reads it")
+    func shorterVectors() throws {
+        let fixture = try Fixture("bert-base")
+        #expect(try TextModel(folder: fixture.folder, runtime: Library.load()).profile.shorterVectors == [])
+        let folder = try fixture.changed("config.json") { config in
+            let text = String(decoding: config, as: UTF8.self)
+            config = Data(
+                text.replacing("{", with: #"{"matryoshka_dimensions": [32, 16, 8],"#, maxReplacements: 1).utf8
+            )
+        }
+        #expect(try TextModel(folder: folder, runtime: Library.load()).profile.shorterVectors == [8, 16])
+    }
+
     @Test("Classes have the folder's names and probabilities that add up to 1")
     func classifies() throws {
         let fixture = try Fixture("bert-sequence")

@@ -113,10 +113,11 @@ package final class ResultCache<Output: Sendable>: Sendable {
         }
     }
 
-    /// - Parameter model: the number that no other model of this cache has or will have: outputs of two models must not be
-    ///   mixed.
-    package func key(model: UInt64, text: String) -> Key {
-        let hash = hash("", text)
+    /// - Parameters:
+    ///   - model: the number that no other model of this cache has or will have: outputs of two models must not be mixed.
+    ///   - isCut: whether the text goes on after what is given of it.
+    package func key(model: UInt64, text: String, isCut: Bool = false) -> Key {
+        let hash = hash(isCut ? "cut" : "", text)
         // Mixed in by a bijection, so that two models' keys of one text differ, and no other two are nearer for it.
         let low = hash.low ^ (model &* 0x9E37_79B9_7F4A_7C15)
         return Key(hash: KeyedHash.Value(low: low, high: hash.high), model: model)

@@ -21,7 +21,7 @@ package final class ClassifierModels: Sendable {
     }
 
     package struct Settings: Sendable {
-        /// The inference library; nil where there is none: static embeddings go without.
+        /// The inference library; nil where there is none: only static embeddings are loaded then.
         package var library: String?
         package var encoders: [Entry] = []
         /// Name and folder.
@@ -65,6 +65,8 @@ package final class ClassifierModels: Sendable {
         let tried: FolderState?
     }
 
+    /// What was to be loaded, by name.
+    package let names: [String]
     private let loaded: Mutex<Loaded>
     private let missing: [Missing]
     private let pool: ComputePool?
@@ -76,7 +78,8 @@ package final class ClassifierModels: Sendable {
 
     /// Loads everything, blocking the calling thread.
     ///
-    /// - Parameter complain: told of each model that is missing, in a line that names the file and what is wrong with it.
+    /// - Parameter complain: told of each model that is missing, in a line that names the file and what is wrong with it; of
+    ///   several at once when the library cannot be used. Not of models for which no library is named.
     package init(_ settings: Settings, registry: MetricRegistry, complain: (_ name: String, _ problem: String) -> Void)
     {
         var loaders = settings.staticModels.map { name, folder in
@@ -85,15 +88,16 @@ package final class ClassifierModels: Sendable {
             }
         }
         var pool: ComputePool?
-        if !settings.encoders.isEmpty {
+        if let library = settings.library, !settings.encoders.isEmpty {
             do {
-                let (threads, encoders) = try Self.encoderLoaders(settings, registry)
+                let (threads, encoders) = try Self.encoderLoaders(settings, library, registry)
                 pool = threads
                 loaders += encoders
             } catch {
-                for entry in settings.encoders { complain(entry.name, "\(error)") }
+                complain(settings.encoders.map(\.name).joined(separator: ", "), "\(error)")
             }
         }
+        names = (settings.encoders.map(\.name) + settings.staticModels.map(\.name)).sorted()
         var loaded = Loaded()
         var missing: [Missing] = []
         for loader in loaders {
@@ -110,15 +114,11 @@ package final class ClassifierModels: Sendable {
         self.pool = pool
     }
 
-    private struct NoLibrary: Error, CustomStringConvertible {
-        var description: String { "there is no libonnxruntime to run it" }
-    }
-
     private static func encoderLoaders(
         _ settings: Settings,
+        _ library: String,
         _ registry: MetricRegistry
     ) throws -> (ComputePool, [Loader]) {
-        guard let library = settings.library else { throw NoLibrary() }
         let runtime = try OnnxRuntime(path: library)
         let pool = try ComputePool(
             .init(schedule: .init(threads: max(1, settings.threads), maxWaiting: max(1, settings.maxWaiting)))

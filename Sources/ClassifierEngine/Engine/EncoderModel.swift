@@ -8,9 +8,9 @@ package final class EncoderModel: BatchModel {
         package var maxTokens = 512
         /// Of embeddings; nil: all of the model's.
         package var dimensions: Int?
-        /// 32 texts and 8,192 tokens: more gain nothing on a CPU, and hold up who waits.
+        /// 32 texts and 2,048 tokens: more gain nothing on a CPU, hold up who waits, and take hundreds of MiB of memory.
         package var batchTexts = 32
-        package var batchTokens = 8_192
+        package var batchTokens = 2_048
 
         package init() {}
     }
@@ -21,10 +21,6 @@ package final class EncoderModel: BatchModel {
     /// How long a text may be, special tokens included.
     package let maxTokens: Int
     private let dimensions: Int?
-
-    /// 32 bytes: far more than tokens of any language take on average. What lies behind so many for each token is not
-    /// looked at, so that a text of megabytes costs no more than the model's own limit.
-    static let bytesPerToken = 32
 
     /// Loads a folder: `tokenizer.json`, `config.json`, and weights as `TextModel` finds them.
     package init(folder: String, runtime: OnnxRuntime, settings: Settings = Settings()) throws(EngineError) {
@@ -65,28 +61,25 @@ package final class EncoderModel: BatchModel {
         return file["max_seq_length"] == nil ? nil : try file.size("max_seq_length")
     }
 
-    /// Bytes of a text that are looked at.
-    var longestText: Int { maxTokens * Self.bytesPerToken }
-
     /// The length of its vectors.
     package var vectorLength: Int { dimensions ?? model.profile.hidden }
 
-    /// A text to ask about, cut to what the model looks at.
-    func input(_ text: String, isSample: Bool = false) -> TextInput {
-        TextInput(Self.cut(text, to: longestText), maxTokens: maxTokens, isSample: isSample)
-    }
-
     package func run(_ batch: [TextInput]) throws -> [Result<TextAnswer, ComputeError>] {
-        let texts = batch.map { tokenizer.encode(Self.cut($0.text, to: longestText), maxTokens: maxTokens) }
-        var results = [Result<TextAnswer, ComputeError>](repeating: .failure(.unknownText), count: batch.count)
-        let known = batch.indices.filter {
-            batch[$0].isSample || tokenizer.unknownShare(of: texts[$0]) <= ServingModel.mostUnknown
+        let encodings = batch.map { input in
+            Result { () throws(ComputeError) in try tokenizer.judge(input, maxTokens: maxTokens) }
         }
-        for run in limits.runs(of: known.map { texts[$0].count }) {
-            let answers = try answers(to: run.map { texts[known[$0]] })
-            for (index, answer) in zip(run, answers) { results[known[index]] = .success(answer) }
+        let judged = encodings.enumerated().compactMap { index, encoding in
+            (try? encoding.get()).map { (index: index, encoding: $0) }
         }
-        return results
+        var answers: [Int: TextAnswer] = [:]
+        for run in limits.runs(of: judged.map(\.encoding.count)) {
+            let found = try self.answers(to: run.map { judged[$0].encoding })
+            for (place, answer) in zip(run, found) { answers[judged[place].index] = answer }
+        }
+        return encodings.enumerated().map { index, encoding in
+            encoding.flatMap { _ in answers[index].map { .success($0) } ?? .failure(.failed("the model gave no answer"))
+            }
+        }
     }
 
     private func answers(to texts: [Encoding]) throws(EngineError) -> [TextAnswer] {
@@ -112,13 +105,5 @@ package final class EncoderModel: BatchModel {
             return "its vectors have \(new.vectorLength) numbers, not \(vectorLength)"
         }
         return nil
-    }
-
-    /// The first bytes, up to the end of a scalar.
-    static func cut(_ text: String, to bytes: Int) -> String {
-        guard text.utf8.count > bytes else { return text }
-        var end = text.utf8.index(text.utf8.startIndex, offsetBy: bytes)
-        while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
-        return String(text.unicodeScalars[..<end])
     }
 }

@@ -17,9 +17,6 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     /// How long the first load took.
     package let secondsToLoad: Double
 
-    /// More of a text than this share unknown, and the model does not judge it: 15 %.
-    package static let mostUnknown = 0.15
-
     package struct Settings: Sendable {
         package var encoder = EncoderModel.Settings()
         /// How a replaced folder is tried; nil puts it in force at once. An embedder's is compared by its sample only:
@@ -80,7 +77,7 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     private static func sample(for model: EncoderModel) -> [[TextInput]] {
         let words = "The quick brown fox jumps over the lazy dog while seven wizards mix a potion. "
         func text(_ repetitions: Int) -> TextInput {
-            model.input(String(repeating: words, count: repetitions), isSample: true)
+            TextInput(String(repeating: words, count: repetitions), maxTokens: model.maxTokens, isSample: true)
         }
         return [[text(1)], [text(1), text(1), text(1), text(1)], [text(4)], [text(8), text(8)]]
     }
@@ -182,14 +179,10 @@ package final class ServingModel: TextEmbedder, TextClassifier {
             metrics.countUnanswered(.deadline)
             throw .deadline
         }
-        let version =
-            version
-            ?? slot.version {
-                // The same in every process: no secret, and nothing is kept by it.
-                KeyedHash(first: 0, second: 0)("", EncoderModel.cut(text, to: slot.current.model.longestText)).low
-            }
-        let input = version.model.input(text)
-        let key = cache.key(model: version.number, text: input.text)
+        let input = TextInput(text, maxTokens: slot.current.model.maxTokens)
+        // The same in every process: no secret, and nothing is kept by it.
+        let version = version ?? slot.version { KeyedHash(first: 0, second: 0)("", input.text).low }
+        let key = cache.key(model: version.number, text: input.text, isCut: input.isCut)
         return Question(key: key, input: ModelSlot.Input(input, for: version))
     }
 

@@ -39,6 +39,8 @@ package struct StaticModel: TextEmbedder {
     }
 
     package var dimensions: Int { embedding.dimensions }
+    /// What its weights take in memory.
+    package var sizeBytes: Int { embedding.sizeBytes }
 
     /// The texts' vectors, on the calling thread: in microseconds each.
     package func embed(
@@ -64,9 +66,11 @@ package struct StaticModel: TextEmbedder {
         if let dimensions, !(1...self.dimensions).contains(dimensions) {
             throw .wrongDimensions(dimensions, of: name, "1 to \(self.dimensions)")
         }
-        let text = EncoderModel.cut(text, to: maxTokens * EncoderModel.bytesPerToken)
-        let encoding = tokenizer.encode(text, maxTokens: maxTokens, addsSpecialTokens: false)
-        guard tokenizer.unknownShare(of: encoding) <= ServingModel.mostUnknown else { throw .unknownText }
+        let encoding = try tokenizer.judge(
+            TextInput(text, maxTokens: maxTokens),
+            maxTokens: maxTokens,
+            addsSpecialTokens: false
+        )
         do {
             return try embedding.embed(encoding.ids, unknown: tokenizer.unknownID, dimensions: dimensions)
         } catch {

@@ -26,8 +26,14 @@ package struct ModelProfile: Hashable, Sendable {
     package let labels: [String]
     /// Whether classes do not exclude each other: each has a probability of its own.
     package let isMultiLabel: Bool
+    /// Shorter lengths that vectors may be cut to, ascending: what a model was trained for (Matryoshka representation
+    /// learning).
+    package let shorterVectors: [Int]
     /// The file that it was read from.
     package let path: String
+
+    /// Lengths for a model that may be cut anywhere: those that upstream's clients ask for.
+    package static let usualLengths = [64, 128, 256, 512, 768, 1024]
 
     /// - Parameter task: what an adapter makes of the model, instead of what config.json says.
     init(_ file: JSONFile, task adapted: ModelTask?) throws(EngineError) {
@@ -58,6 +64,20 @@ package struct ModelProfile: Hashable, Sendable {
         }
         labels = try Self.readLabels(file)
         isMultiLabel = problem == "multi_label_classification"
+        shorterVectors = try Self.readLengths(file, below: hidden)
+    }
+
+    /// As vLLM reads them: `matryoshka_dimensions`, or `is_matryoshka` for any.
+    private static func readLengths(_ file: JSONFile, below hidden: Int) throws(EngineError) -> [Int] {
+        guard let list = file["matryoshka_dimensions"] else {
+            return try file.bool("is_matryoshka", default: false) ? usualLengths.filter { $0 < hidden } : []
+        }
+        let lengths = list.isArray ? list.elements.map { $0.int } : [nil]
+        let sound = lengths.compactMap { $0 }.filter { (1...hidden).contains($0) }
+        guard sound.count == lengths.count else {
+            throw file.wrong("matryoshka_dimensions", "a list of numbers from 1 to \(hidden)")
+        }
+        return Set(sound).subtracting([hidden]).sorted()
     }
 
     /// From the class of transformers that the model was saved from: "BertForSequenceClassification".

@@ -12,6 +12,8 @@ package struct StaticEmbedding: Sendable {
     package let path: String
     /// [rows, dimensions], row-major.
     private let vectors: [Float]
+    /// What its numbers take in memory.
+    package var sizeBytes: Int { (vectors.count + rows.count + factors.count) * 4 }
     /// By token: its row; empty where rows are tokens.
     private let rows: [Int32]
     /// By token: its factor; empty where all are 1.

@@ -35,6 +35,8 @@ package struct TextModel: Sendable {
     /// By class; empty if the model has no classes.
     package let labels: [String]
     package let session: InferenceSession
+    /// What its weights take in memory, about.
+    package let sizeBytes: Int
 
     /// Loads a folder as published models have it. What runs is the first of these that is there:
     ///
@@ -53,6 +55,7 @@ package struct TextModel: Sendable {
         let classes: Int
         if let path = try Self.modelFile(folder, settings, canBuild: Self.canBuild(folder, file)) {
             session = try InferenceSession(file: path, runtime: runtime)
+            sizeBytes = try ModelFile(path: path).size
             // transformers leaves two classes without names out.
             classes = session.outputWidth ?? 2
         } else {
@@ -64,6 +67,7 @@ package struct TextModel: Sendable {
                 }
             }
             session = try opened.get()
+            sizeBytes = built.bytes.count
         }
         // Building leaves tens of megabytes of holes in the heap, for good otherwise: nothing as large comes again.
         onnx_trim_memory()

@@ -37,6 +37,19 @@ import Testing
     }
 }
 
+@Suite struct ResultKeyTests {
+    @Test("Keys tell models apart, and a text from a longer one that begins with it")
+    func keys() {
+        let cache = ResultCache<Int>(entries: 8, bytes: 1_000) { _ in 8 }
+        let keys = [
+            cache.key(model: 1, text: "a"), cache.key(model: 2, text: "a"), cache.key(model: 1, text: "a", isCut: true),
+            cache.key(model: 1, text: "b"),
+        ]
+        #expect(Set(keys).count == 4)
+        #expect(cache.key(model: 1, text: "a") == keys[0])
+    }
+}
+
 @Suite struct RecentlyUsedTests {
     @Test("What was not used for longest makes room")
     func order() {

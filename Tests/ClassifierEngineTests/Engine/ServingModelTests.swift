@@ -276,9 +276,27 @@ struct LoadedModelTests {
             await #expect(throws: ComputeError.unknownText) {
                 try await model.answer(to: "法律 说 什么", by: soon)
             }
-            _ = try await model.answer(to: "the law says so the law says so nowhere", by: soon)
+            _ = try await model.answer(to: "\(String(repeating: "the law says so ", count: 4))nowhere", by: soon)
             let reason = ["model": "tiny", "reason": "unknown_text"]
             #expect(registry.value(of: "sextant_classifier_unanswered_total", labels: reason) == 1)
+        }
+    }
+
+    @Test("A text whose beginning hides the rest is not judged by its beginning")
+    func hidden() async throws {
+        try await withModel(try TinyFolder("bert-sequence")) { model in
+            let blanks = String(repeating: " ", count: 256 << 10)
+            await #expect(throws: ComputeError.tooLong) {
+                try await model.answer(to: blanks + "ask the doctor", by: soon)
+            }
+            // Near enough, it is found.
+            let law = try await model.answer(to: "the law", by: soon)
+            let behind = try await model.answer(to: String(repeating: " ", count: 50_000) + "the law", by: soon)
+            guard case .classes(let found) = behind, case .classes(let expected) = law else {
+                Issue.record("no classes")
+                return
+            }
+            #expect(found.probabilities == expected.probabilities)
         }
     }
 
@@ -542,18 +560,18 @@ struct StaticModelTests {
 @Suite("Models without a library", .temporaryFiles)
 struct MissingLibraryTests {
     @Test(
-        "Without the library encoders are told of, each in one line, and static embeddings serve",
-        arguments: [nil, "/nowhere/libonnxruntime.so"]
+        "With a library that cannot be used, encoders are told of in one line, and left out",
+        arguments: [(nil, 0), ("/nowhere/libonnxruntime.so", 1)]
     )
-    func missing(library: String?) throws {
+    func missing(library: String?, lines: Int) throws {
         var settings = ClassifierModels.Settings()
         settings.library = library
         settings.encoders = [.init(name: "a", folder: "/models/a"), .init(name: "b", folder: "/models/b")]
         var complaints: [String] = []
         let models = ClassifierModels(settings, registry: MetricRegistry()) { complaints.append("\($0): \($1)") }
-        #expect(complaints.count == 2)
-        #expect(complaints.allSatisfy { $0.contains("libonnxruntime") && !$0.contains("\n") })
-        #expect(models.encoders.isEmpty)
+        #expect(complaints.count == lines)
+        #expect(complaints.allSatisfy { $0.hasPrefix("a, b: /nowhere/libonnxruntime.so: ") && !$0.contains("\n") })
+        #expect(models.encoders.isEmpty && models.names == ["a", "b"])
     }
 }
 
