@@ -100,6 +100,9 @@ func isOutdated(_ models: String, _ name: String, _ precision: String, _ file: S
 
 func measure(_ models: String, _ library: String) throws {
     let runtime = try OnnxRuntime(path: library)
+    print(#"{"version":"\#(runtime.version)"}"#)
+    // All streams.
+    fflush(nil)
     var loaded: [String: TextModel] = [:]
     while let line = readLine() {
         let words = line.split(separator: " ").map(String.init)
@@ -128,7 +131,6 @@ func measure(_ models: String, _ library: String) throws {
         print(
             #"{"wall":\#(wall.map(rounded)),"cpu":\#(processor.map(rounded)),"rss_mib":\#(rounded(memory("VmRSS"))),"peak_mib":\#(rounded(memory("VmHWM")))}"#
         )
-        // All streams.
         fflush(nil)
     }
 }
