@@ -41,9 +41,8 @@ extension EmbeddingDemand {
                 "dimension must be one of: \(dimensions.joined(separator: ", "))."
             )
         }
-        let ready = fitting.filter(\.model.isLoaded)
-        guard let chosen = preferred(among: ready.map(\.model)), let offer = chosen.embedding else {
-            throw .embeddingModelIsLoading
+        guard let chosen = preferred(among: fitting.map(\.model)), let offer = chosen.embedding else {
+            throw .noEmbeddingModel
         }
         return (chosen, dimension ?? offer.defaultDimension)
     }
@@ -61,12 +60,5 @@ extension ManagementError {
         "EMBEDDING_UNAVAILABLE",
         .serviceUnavailable,
         "No embedding model runs in this process."
-    )
-
-    static let embeddingModelIsLoading = ManagementError(
-        "EMBEDDING_NOT_READY",
-        .serviceUnavailable,
-        "The embedding model is not loaded yet.",
-        retryable: true
     )
 }

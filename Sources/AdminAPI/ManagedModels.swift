@@ -31,7 +31,7 @@ package struct LoadedModel: Sendable, Hashable {
     package var loadTime: Duration?
     /// Memory that it takes; nil where nobody knows.
     package var memoryBytes: Int?
-    /// Nil for a model that makes no vectors.
+    /// Nil for a model that makes no vectors, or is not loaded.
     package var embedding: EmbeddingOffer?
 
     package init(name: String, type: String, isLoaded: Bool, metadata: [String: String] = [:]) {

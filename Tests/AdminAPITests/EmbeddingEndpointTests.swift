@@ -22,10 +22,9 @@ struct EmbeddingEndpointTests {
     private static func model(
         _ name: String,
         _ dimensions: [Int],
-        isLoaded: Bool = true,
         bytes: Int? = nil
     ) -> LoadedModel {
-        var model = LoadedModel(name: name, type: "embedding", isLoaded: isLoaded)
+        var model = LoadedModel(name: name, type: "embedding", isLoaded: true)
         model.memoryBytes = bytes
         model.embedding = EmbeddingOffer(
             defaultDimension: dimensions.max() ?? 0,
@@ -181,7 +180,7 @@ struct EmbeddingEndpointTests {
     private static let several = ScriptedModels(
         all: [
             LoadedModel(name: "classifier", type: "domain", isLoaded: true),
-            model("loading", [64, 1024], isLoaded: false, bytes: 9000), model("middle", [64, 128], bytes: 200),
+            LoadedModel(name: "broken", type: "embedding", isLoaded: false), model("middle", [64, 128], bytes: 200),
             model("large", [64, 256], bytes: 300), model("tiny", [64], bytes: 100),
         ]
     ) { texts, _, dimension in texts.map { _ in [Float](repeating: 1, count: dimension) } }
@@ -239,11 +238,11 @@ struct EmbeddingEndpointTests {
     @Test(
         "What cannot be had is refused alike by all three",
         arguments: [
-            (#""model":"huge""#, "INVALID_MODEL", "model must be one of: auto, loading, middle, large, tiny."),
-            (#""model":"classifier""#, "INVALID_MODEL", "model must be one of: auto, loading, middle, large, tiny."),
+            (#""model":"huge""#, "INVALID_MODEL", "model must be one of: auto, middle, large, tiny."),
+            (#""model":"classifier""#, "INVALID_MODEL", "model must be one of: auto, middle, large, tiny."),
             (#""model":7"#, "INVALID_INPUT", "model must be a string"),
-            (#""dimension":65"#, "INVALID_DIMENSION", "dimension must be one of: 64, 128, 256, 1024."),
-            (#""dimension":-64"#, "INVALID_DIMENSION", "dimension must be one of: 64, 128, 256, 1024."),
+            (#""dimension":65"#, "INVALID_DIMENSION", "dimension must be one of: 64, 128, 256."),
+            (#""dimension":-64"#, "INVALID_DIMENSION", "dimension must be one of: 64, 128, 256."),
             (#""model":"tiny","dimension":128"#, "INVALID_DIMENSION", "dimension must be one of: 64."),
             (#""dimension":64.5"#, "INVALID_INPUT", "dimension must be a whole number."),
             (#""dimension":"64""#, "INVALID_INPUT", "dimension must be a whole number."),
@@ -260,18 +259,6 @@ struct EmbeddingEndpointTests {
     func options(member: String, code: String, message: String) async throws {
         for (path, body) in Self.complete {
             expect(try await ask(path, "{\(body),\(member)}", of: Self.several), .badRequest, code, message)
-        }
-    }
-
-    @Test(
-        "A model that is not loaded yet may be asked again a second later",
-        arguments: [#""model":"loading""#, #""dimension":1024"#]
-    )
-    func loading(member: String) async throws {
-        for (path, body) in Self.complete {
-            let answer = try await ask(path, "{\(body),\(member)}", of: Self.several)
-            expect(answer, .serviceUnavailable, "EMBEDDING_NOT_READY", "The embedding model is not loaded yet.")
-            #expect(answer.headers["retry-after"] == ["1"])
         }
     }
 

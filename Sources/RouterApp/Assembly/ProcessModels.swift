@@ -23,17 +23,10 @@ struct ProcessModels: Sendable {
                 logger.warning("a model is left out", metadata: ["model": "\(name)", "problem": "\(problem)"])
             }
         }
-        for (name, model) in models.encoders.sorted(by: { $0.key < $1.key }) {
-            logger.notice(
-                "model loaded",
-                metadata: ["model": "\(name)", "seconds": "\(model.secondsToLoad.threeDecimals)"]
-            )
-        }
-        for (name, model) in models.staticModels.sorted(by: { $0.key < $1.key }) {
-            logger.notice(
-                "model loaded",
-                metadata: ["model": "\(name)", "seconds": "\(model.secondsToLoad.threeDecimals)"]
-            )
+        let loaded =
+            models.encoders.map { ($0, $1.secondsToLoad) } + models.staticModels.map { ($0, $1.secondsToLoad) }
+        for (name, seconds) in loaded.sorted(by: { $0.0 < $1.0 }) {
+            logger.notice("model loaded", metadata: ["model": "\(name)", "seconds": "\(seconds.threeDecimals)"])
         }
         return ProcessModels(models: models, logger: logger)
     }
@@ -67,57 +60,73 @@ extension ProcessModels: ManagedModels {
     /// 10 s: who asks the API waits for an answer rather than for a lower tier.
     private static let patience = Duration.seconds(10)
 
+    /// Encoders come first: of two models that make vectors, they know more of a text.
     var all: [LoadedModel] {
-        let encoders = models.encoders.sorted { $0.key < $1.key }.map { name, model in
-            let current = model.current
-            let profile = current.model.profile
-            var fact = LoadedModel(
-                name: name,
-                type: profile.task.managedName,
-                isLoaded: true,
-                metadata: [
-                    "engine": "onnxruntime", "generation": "\(model.generation)", "max_tokens": "\(current.maxTokens)",
-                ]
+        let (encoders, statics) = (models.encoders, models.staticModels)
+        let missing = models.names.filter { encoders[$0] == nil && statics[$0] == nil }
+        return encoders.sorted { $0.key < $1.key }.map { Self.facts($1) }
+            + statics.sorted { $0.key < $1.key }.map { Self.facts($1) }
+            + missing.map { LoadedModel(name: $0, type: "unknown", isLoaded: false) }
+    }
+
+    private static func facts(_ serving: ServingModel) -> LoadedModel {
+        let current = serving.current
+        let profile = current.model.profile
+        var facts = LoadedModel(
+            name: serving.name,
+            type: profile.task.managedName,
+            isLoaded: true,
+            metadata: [
+                "engine": "onnxruntime", "generation": "\(serving.generation)", "max_tokens": "\(current.maxTokens)",
+            ]
+        )
+        facts.path = serving.folder
+        facts.categories = current.model.labels
+        facts.loadTime = .seconds(serving.secondsToLoad)
+        facts.memoryBytes = current.model.sizeBytes
+        if profile.task == .embedding {
+            facts.embedding = EmbeddingOffer(
+                defaultDimension: current.vectorLength,
+                dimensions: profile.shorterVectors,
+                maxTokens: current.maxTokens
             )
-            fact.path = model.folder
-            fact.categories = current.model.labels
-            fact.loadTime = .seconds(model.secondsToLoad)
-            if profile.task == .embedding {
-                fact.embedding = EmbeddingOffer(defaultDimension: profile.hidden, maxTokens: current.maxTokens)
-            }
-            return fact
         }
-        let statics = models.staticModels.sorted { $0.key < $1.key }.map { name, model in
-            var fact = LoadedModel(name: name, type: "embedding", isLoaded: true, metadata: ["engine": "static"])
-            fact.path = model.folder
-            fact.loadTime = .seconds(model.secondsToLoad)
-            fact.embedding = EmbeddingOffer(defaultDimension: model.dimensions, maxTokens: model.maxTokens)
-            return fact
-        }
-        return encoders + statics
+        return facts
+    }
+
+    private static func facts(_ model: StaticModel) -> LoadedModel {
+        var facts = LoadedModel(
+            name: model.name,
+            type: ModelTask.embedding.managedName,
+            isLoaded: true,
+            metadata: ["engine": "static"]
+        )
+        facts.path = model.folder
+        facts.loadTime = .seconds(model.secondsToLoad)
+        facts.memoryBytes = model.sizeBytes
+        facts.embedding = EmbeddingOffer(
+            defaultDimension: model.dimensions,
+            // Numbers come by how much they tell: the folder's makers order them so (principal components).
+            dimensions: ModelProfile.usualLengths.filter { $0 < model.dimensions },
+            maxTokens: model.maxTokens
+        )
+        return facts
     }
 
     func embed(_ texts: [String], model: String, dimension: Int) async throws(RouterError) -> [[Float]] {
         let deadline = MonotonicTime.now() + Self.patience
-        var vectors: [[Float]] = []
-        vectors.reserveCapacity(texts.count)
-        for text in texts {
-            do {
-                vectors.append(try await models.embed(text, with: model, by: deadline))
-            } catch {
-                throw routerError(error, model)
-            }
+        do throws(ComputeError) {
+            return try await models.embed(texts, with: model, dimensions: dimension, by: deadline).vectors
+        } catch {
+            throw routerError(error, model)
         }
-        return vectors
     }
 
     private func routerError(_ error: ComputeError, _ model: String) -> RouterError {
         switch error {
         case .unknownText:
-            return .invalidRequest(
-                "More than \(Int(ServingModel.mostUnknown * 100)) % of a text's tokens are unknown to the model '\(model)'.",
-                parameter: "texts"
-            )
+            return .invalidRequest("Too much of a text is unknown to the model '\(model)'.", parameter: "texts")
+        case .unsupported(let why): return .invalidRequest("\(why.prefix(1).uppercased())\(why.dropFirst()).")
         case .tooLong: return .invalidRequest("A text is too long for the model '\(model)'.", parameter: "texts")
         case .overBudget, .overloaded, .deadline:
             return RouterError(

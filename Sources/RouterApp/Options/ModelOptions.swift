@@ -1,5 +1,6 @@
 import ClassifierEngine
 package import ConfigKit
+import Foundation
 
 /// The flags that say which models a process runs itself, for every command that reads requests.
 package struct ModelOptions: Sendable, Hashable {
@@ -72,9 +73,20 @@ package struct ModelOptions: Sendable, Hashable {
     func settings() -> (settings: ClassifierModels.Settings, notes: [String])? {
         guard let folder else { return nil }
         let found = ModelFolder(folder, prefersUnpacked: precision == .int8)
+        var notes = found.notes
         var settings = ClassifierModels.Settings()
         settings.threads = threads
-        settings.library = library ?? folder + "/onnxruntime/libonnxruntime.so"
+        let library = library ?? folder + "/onnxruntime/libonnxruntime.so"
+        if FileManager.default.isReadableFile(atPath: library) {
+            settings.library = library
+        } else if !found.encoders.isEmpty {
+            notes.append(
+                """
+                \(library) is missing, and so \(found.encoders.map(\.name).joined(separator: ", ")) cannot run: `make \
+                models` fetches it, --onnxruntime names another
+                """
+            )
+        }
         settings.staticModels = found.statics.map { ($0.name, $0.path) }
         settings.encoders = found.encoders.map { model in
             var entry = ClassifierModels.Entry(name: model.name, folder: model.path)
@@ -82,6 +94,6 @@ package struct ModelOptions: Sendable, Hashable {
             entry.settings.encoder.model.precision = precision == .int8 ? .int8 : .float32
             return entry
         }
-        return (settings, found.notes)
+        return (settings, notes)
     }
 }
