@@ -82,6 +82,16 @@ package struct BatchLimits: Hashable, Sendable {
     }
 }
 
+extension Result where Failure == ComputeError {
+    /// Whether the model will not judge the text: its tokens are none that it knows.
+    var isRefusal: Bool {
+        switch self {
+        case .failure(.unknownText), .failure(.tooLong): true
+        case .failure, .success: false
+        }
+    }
+}
+
 /// Why a call has no output.
 package enum ComputeError: Error, Hashable, Sendable {
     /// The model does not do what is asked of it, or not so: with a message for who asked. Another model may.
@@ -96,7 +106,7 @@ package enum ComputeError: Error, Hashable, Sendable {
     case cancelled
     /// The pool is being stopped.
     case shutdown
-    /// It is longer than any batch may be.
+    /// It is longer than any batch may be, or begins with so much that says nothing that the rest was not looked at.
     case tooLong
     /// The model does not know too much of the text to judge it.
     case unknownText

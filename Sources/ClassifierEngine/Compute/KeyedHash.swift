@@ -26,7 +26,7 @@ package struct KeyedHash: Sendable {
         self.second = second
     }
 
-    /// - Complexity: about a nanosecond for a byte.
+    /// - Complexity: about half a nanosecond for a byte.
     package func callAsFunction(_ bytes: UnsafeRawBufferPointer) -> Value {
         var state = State(first, second)
         let whole = bytes.count & ~7

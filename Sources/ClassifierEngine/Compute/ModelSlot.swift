@@ -103,13 +103,19 @@ package final class ModelSlot<Model: BatchModel>: BatchModel {
     package func run(_ batch: [Input]) -> [Result<Output, ComputeError>] {
         let (current, onTrial) = state.withLock { ($0.current, $0.trial?.version) }
         var results = [Result<Output, ComputeError>?](repeating: nil, count: batch.count)
-        /// - Returns: the positions without an output.
-        func run(_ positions: [Int], by version: Version) -> [Int] {
-            let given = timed(version, positions.map { batch[$0].value }, during: onTrial)
+        func run(_ positions: [Int], by version: Version) -> Run {
+            let inputs = positions.map { batch[$0].value }
+            let start = MonotonicTime.now()
+            let given = version.model.results(of: inputs)
+            let seconds = start.elapsed(until: .now()) / .seconds(1)
             for (position, result) in zip(positions, given) {
                 results[position] = result.map { Output(value: $0, version: version.number) }
             }
-            return zip(positions, given).filter { !$0.1.isSuccess }.map(\.0)
+            return Run(
+                failed: zip(positions, given).filter { !$0.1.isSuccess }.map(\.0),
+                seconds: seconds,
+                paddedTokens: inputs.count * inputs.reduce(1) { max($0, $1.length) }
+            )
         }
         var forCurrent: [Int] = []
         var others: [UInt64: [Int]] = [:]
@@ -122,43 +128,54 @@ package final class ModelSlot<Model: BatchModel>: BatchModel {
                 others[version.number, default: []].append(position)
             }
         }
+        if !forCurrent.isEmpty {
+            let ran = run(forCurrent, by: current)
+            // What a model refuses to judge is no failure of its.
+            let errors = ran.failed.count { results[$0]?.isRefusal == false }
+            record(ran, of: current, during: onTrial, calls: forCurrent.count, errors: errors)
+        }
         for positions in others.values {
             let version = batch[positions[0]].version
-            let failed = run(positions, by: version)
-            // The callers of a model on trial do not notice its failures.
-            if version === onTrial { forCurrent += failed }
+            let ran = run(positions, by: version)
+            guard version === onTrial else { continue }
+            // The callers of a model on trial do not notice its failures, and what fails with the one in force too, such
+            // as a text that neither knows, says nothing about it.
+            let failedTwice = ran.failed.isEmpty ? [] : run(ran.failed, by: current).failed
+            record(
+                ran,
+                of: version,
+                during: onTrial,
+                calls: positions.count - failedTwice.count,
+                errors: ran.failed.count - failedTwice.count
+            )
         }
-        if !forCurrent.isEmpty { _ = run(forCurrent, by: current) }
         return results.map { result in
             guard let result else { preconditionFailure("every input is run") }
             return result
         }
     }
 
-    /// - Parameter onTrial: whose trial the run counts in.
-    private func timed(
-        _ version: Version,
-        _ batch: [Model.Input],
-        during onTrial: Version?
-    ) -> [Result<Model.Output, ComputeError>] {
-        guard let onTrial else { return version.model.results(of: batch) }
-        let start = MonotonicTime.now()
-        let results = version.model.results(of: batch)
-        let seconds = start.elapsed(until: .now()) / .seconds(1)
-        let longest = batch.reduce(1) { max($0, $1.length) }
-        let errors = results.count { !$0.isSuccess }
+    /// What came of a batch.
+    private struct Run {
+        /// Positions without an output.
+        let failed: [Int]
+        let seconds: Double
+        let paddedTokens: Int
+    }
+
+    /// Counts a run in the trial of `onTrial`, if it still goes on.
+    private func record(_ run: Run, of version: Version, during onTrial: Version?, calls: Int, errors: Int) {
+        guard let onTrial else { return }
         state.withLock { state in
-            guard state.trial?.version === onTrial, version === onTrial || version === state.current else { return }
-            let expected = state.current.cost.seconds(paddedTokens: batch.count * longest)
+            guard state.trial?.version === onTrial else { return }
             state.trial?.canary.ran(
                 isCandidate: version === onTrial,
-                calls: batch.count,
+                calls: calls,
                 errors: errors,
-                seconds: seconds,
-                expected: expected
+                seconds: run.seconds,
+                expected: state.current.cost.seconds(paddedTokens: run.paddedTokens)
             )
         }
-        return results
     }
 
     // MARK: Replacement

@@ -5,7 +5,7 @@ import Synchronization
 /// All models of a process, on one pool of threads.
 ///
 /// What cannot be loaded is reported and left out: whoever would ask it takes a lower tier. It is loaded when its folder
-/// has changed: see `follow`.
+/// has changed: see `follow`. The library is opened once, at the start.
 package final class ClassifierModels: Sendable {
     /// One model to load.
     package struct Entry: Sendable {
@@ -125,9 +125,8 @@ package final class ClassifierModels: Sendable {
         )
         let metrics = ComputeMetrics(registry: registry)
         let loaders = settings.encoders.map { entry in
-            Loader(name: entry.name, folder: entry.folder) { [weak pool] () throws(EngineError) in
-                guard let pool else { throw EngineError(.inference, entry.folder, "the process ends") }
-                return .encoder(
+            Loader(name: entry.name, folder: entry.folder) { () throws(EngineError) in
+                .encoder(
                     try ServingModel(
                         entry.name,
                         folder: entry.folder,
@@ -145,24 +144,65 @@ package final class ClassifierModels: Sendable {
     // MARK: Following
 
     /// Follows the models' folders until the task is cancelled, those too of models that could not be loaded: such a model
-    /// is there from the moment that it can.
+    /// is there from the moment that it can. Returns when no load is under way any more.
     ///
     /// - Parameter period: the time between two looks at a folder.
     package func follow(
         period: Duration = .seconds(2),
-        _ report: @escaping @Sendable (_ name: String, ServingModel.Replacement) -> Void
+        _ report: @escaping @Sendable (_ name: String, FolderChange) -> Void
     ) async {
         await withTaskGroup { group in
-            for model in encoders.values {
-                group.addTask { await model.follow(period: period) { report(model.name, $0) } }
+            for name in Array(encoders.keys) + staticModels.keys {
+                group.addTask { [self] in await follow(name, period: period) { report(name, $0) } }
             }
             for one in missing {
                 group.addTask { [self] in
                     let name = one.loader.name
                     await load(one, period: period) { report(name, $0) }
-                    await encoders[name]?.follow(period: period) { report(name, $0) }
+                    await follow(name, period: period) { report(name, $0) }
                 }
             }
+        }
+    }
+
+    private func follow(_ name: String, period: Duration, _ report: @escaping @Sendable (FolderChange) -> Void) async {
+        if let model = encoders[name] {
+            await model.follow(period: period, report)
+        } else if let model = staticModels[name] {
+            await FolderWatcher(model.folder, inForce: model.folderState, period: period).run { [self] _ in
+                await replace(staticModels[name] ?? model, report)
+            }
+        }
+    }
+
+    /// Static embeddings are small: there is nothing to warm up, and no call of them outlasts its own.
+    private func replace(
+        _ present: StaticModel,
+        _ report: @Sendable (FolderChange) -> Void
+    ) async -> FolderWatch.Outcome {
+        let result = await onThread("model-load") { () -> Result<StaticModel, EngineError> in
+            Result { () throws(EngineError) in
+                try StaticModel(
+                    present.name,
+                    folder: present.folder,
+                    maxTokens: present.maxTokens,
+                    generation: present.generation + 1
+                )
+            }
+        }
+        switch result {
+        case .success(let model) where model.dimensions == present.dimensions:
+            guard !Task.isCancelled else { return .done }
+            loaded.withLock { $0.add(.tokens(model)) }
+            report(.replaced(generation: model.generation))
+            return .settled
+        case .success(let model):
+            let why = "its vectors have \(model.dimensions) numbers, not \(present.dimensions)"
+            report(.refused("\(ModelRejection.unfit(why))"))
+            return .settled
+        case .failure(let error):
+            report(.refused("\(ModelRejection.notLoaded("\(error)"))"))
+            return Shortage.isTold(by: error.message) ? .again : .settled
         }
     }
 
@@ -170,7 +210,7 @@ package final class ClassifierModels: Sendable {
     private func load(
         _ missing: Missing,
         period: Duration,
-        _ report: @escaping @Sendable (ServingModel.Replacement) -> Void
+        _ report: @escaping @Sendable (FolderChange) -> Void
     ) async {
         await FolderWatcher(missing.loader.folder, inForce: missing.tried, period: period).run { _ in
             let result = await onThread("model-load") { () -> Result<Model, EngineError> in
@@ -178,11 +218,12 @@ package final class ClassifierModels: Sendable {
             }
             switch result {
             case .success(let model):
+                guard !Task.isCancelled else { return .done }
                 loaded.withLock { $0.add(model) }
-                report(.replaced(generation: 1))
+                report(.loaded)
                 return .done
             case .failure(let error):
-                report(.refused("\(error)"))
+                report(.notLoaded("\(error)"))
                 return Shortage.isTold(by: error.message) ? .again : .settled
             }
         }

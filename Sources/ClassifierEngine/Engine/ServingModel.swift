@@ -98,8 +98,9 @@ package final class ServingModel: TextEmbedder, TextClassifier {
         try await answer(to: question(text, by: deadline), by: deadline)
     }
 
-    /// `answer(to:by:)` without a task, for event loops: takes microseconds of this thread, as the text's tokens are made
-    /// where the model runs.
+    /// `answer(to:by:)` without a task, for event loops: the text's tokens are made where the model runs. What this thread
+    /// does takes microseconds; a quarter of a millisecond for a text of 256 KiB or more, whose beginning is copied and
+    /// hashed.
     ///
     /// - Parameter completion: is called once: on this thread for what is known or refused at once, else on a thread of
     ///   the pool. Must not block.
@@ -195,7 +196,7 @@ package final class ServingModel: TextEmbedder, TextClassifier {
     /// Follows the folder until the task is cancelled: a changed one is loaded beside, tried, and put in force, or not.
     ///
     /// - Parameter report: told of every outcome, for the log.
-    package func follow(period: Duration = .seconds(2), _ report: @escaping @Sendable (Replacement) -> Void) async {
+    package func follow(period: Duration = .seconds(2), _ report: @escaping @Sendable (FolderChange) -> Void) async {
         await withTaskGroup { group in
             group.addTask { [self] in
                 await FolderWatcher(folder, inForce: folderState, period: period).run { _ in await replace(report) }
@@ -211,7 +212,7 @@ package final class ServingModel: TextEmbedder, TextClassifier {
         }
     }
 
-    private func replace(_ report: @Sendable (Replacement) -> Void) async -> FolderWatch.Outcome {
+    private func replace(_ report: @Sendable (FolderChange) -> Void) async -> FolderWatch.Outcome {
         // What is being tried is not in the folder any more.
         if slot.endTrial() { report(.refused("\(ModelRejection.superseded)")) }
         do {
@@ -225,7 +226,7 @@ package final class ServingModel: TextEmbedder, TextClassifier {
         }
     }
 
-    private func judge(_ report: @Sendable (Replacement) -> Void) {
+    private func judge(_ report: @Sendable (FolderChange) -> Void) {
         do {
             if let number = try slot.judge() { tookOver(number, report) }
         } catch {
@@ -233,15 +234,7 @@ package final class ServingModel: TextEmbedder, TextClassifier {
         }
     }
 
-    /// What became of a changed folder.
-    package enum Replacement: Hashable, Sendable {
-        case replaced(generation: UInt64)
-        case onTrial
-        /// Why the former model stays.
-        case refused(String)
-    }
-
-    private func tookOver(_ number: UInt64, _ report: @Sendable (Replacement) -> Void) {
+    private func tookOver(_ number: UInt64, _ report: @Sendable (FolderChange) -> Void) {
         batcher.replaceCost(by: slot.current.cost)
         // Answers of the former model have keys of their own, and nobody asks for them any more.
         cache.removeAll()

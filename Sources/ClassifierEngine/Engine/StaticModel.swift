@@ -6,6 +6,10 @@ package struct StaticModel: TextEmbedder {
     package let name: String
     package let folder: String
     package let secondsToLoad: Double
+    /// 1 for the first of its name, more for those that have replaced it.
+    package let generation: UInt64
+    /// How the folder looked when it was loaded.
+    let folderState: FolderState?
     private let tokenizer: Tokenizer
     private let embedding: StaticEmbedding
     /// Of a text; what is longer is cut.
@@ -17,11 +21,18 @@ package struct StaticModel: TextEmbedder {
     }
 
     /// - Parameter maxTokens: of a text; what is longer is cut. 4,096 take about two milliseconds.
-    package init(_ name: String, folder: String, maxTokens: Int = 4_096) throws(EngineError) {
+    package init(
+        _ name: String,
+        folder: String,
+        maxTokens: Int = 4_096,
+        generation: UInt64 = 1
+    ) throws(EngineError) {
         let start = ContinuousClock().now
         self.name = name
         self.folder = folder
         self.maxTokens = maxTokens
+        self.generation = generation
+        folderState = FolderState.of(folder)
         do {
             tokenizer = try Tokenizer(path: folder + "/tokenizer.json")
         } catch {
@@ -55,7 +66,7 @@ package struct StaticModel: TextEmbedder {
             guard MonotonicTime.now() < deadline else { throw .deadline }
             vectors.append(try embed(text, dimensions: dimensions))
         }
-        return Embeddings(vectors: vectors, generation: 1)
+        return Embeddings(vectors: vectors, generation: generation)
     }
 
     /// The text's vector, on the calling thread.

@@ -45,7 +45,7 @@ extension Tokenizer {
 
     /// The tokens by which a model may judge a text: its first `maxTokens`.
     ///
-    /// - Throws: `unknownText` where too much of them is unknown, or there are none; `tooLong` where a text begins with so
+    /// - Throws: `unknownText` where too much of them is unknown, or none is the text's own; `tooLong` where a text begins with so
     ///   much that becomes no token (spaces, say) that the rest was not looked at: that could be anything.
     func judge(
         _ input: TextInput,
@@ -55,7 +55,9 @@ extension Tokenizer {
         let encoding = encode(input.text, maxTokens: maxTokens, addsSpecialTokens: addsSpecialTokens)
         guard !input.isSample else { return encoding }
         guard !encoding.isCut, !input.isCut || encoding.count == maxTokens else { throw .tooLong }
-        guard encoding.count > 0, unknownShare(of: encoding) <= Self.mostUnknown else { throw .unknownText }
+        guard encoding.isSpecial.contains(false), unknownShare(of: encoding) <= Self.mostUnknown else {
+            throw .unknownText
+        }
         return encoding
     }
 }

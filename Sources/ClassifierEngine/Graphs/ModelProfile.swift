@@ -39,7 +39,7 @@ package struct ModelProfile: Hashable, Sendable {
     init(_ file: JSONFile, task adapted: ModelTask?) throws(EngineError) {
         path = file.path
         task = if let adapted { adapted } else { try Self.readTask(file) }
-        // DistilBERT's and T5's names for it.
+        // DistilBERT's and T5's names for it, as far as such a model has an ONNX file.
         let size = ["dim", "d_model"].first { file["hidden_size"] == nil && file[$0] != nil }
         hidden = try file.size(size ?? "hidden_size")
         vocabulary = try file.size("vocab_size")
@@ -48,8 +48,10 @@ package struct ModelProfile: Hashable, Sendable {
         let padding = try file.int("pad_token_id", default: 0)
         guard (0..<vocabulary).contains(padding) else { throw file.wrong("pad_token_id", "from 0 to vocab_size - 1") }
         paddingID = Int32(padding)
-        // Tables of positions are made before any weight confirms their size.
-        let rows = try file.size("max_position_embeddings", upTo: 1 << 17)
+        // Tables of positions are made before any weight confirms their size. T5, whose positions are relative, has none,
+        // and says what it was trained for.
+        let limit = file["max_position_embeddings"] == nil && file["n_positions"] != nil ? "n_positions" : nil
+        let rows = try file.size(limit ?? "max_position_embeddings", upTo: 1 << 17)
         if ["roberta", "xlm-roberta", "camembert", "mpnet"].contains(try file.string("model_type")) {
             guard rows > padding + 1 else { throw file.wrong("max_position_embeddings", "more than pad_token_id + 1") }
             positions = .afterPadding(Int32(padding))

@@ -86,17 +86,28 @@ import Testing
     private final class Numbered: BatchModel {
         let limits: BatchLimits
         let number: Int
+        /// Texts of this length are none that it knows.
+        let unknown: Int?
         let body: @Sendable () throws -> Void
 
-        init(_ number: Int, calls: Int = 4, _ body: @escaping @Sendable () throws -> Void = {}) {
+        init(
+            _ number: Int,
+            calls: Int = 4,
+            unknown: Int? = nil,
+            _ body: @escaping @Sendable () throws -> Void = {}
+        ) {
             self.number = number
+            self.unknown = unknown
             limits = BatchLimits(calls: calls, paddedTokens: 100)
             self.body = body
         }
 
         func run(_ batch: [Text]) throws -> [Result<Int, ComputeError>] {
             try body()
-            return batch.map { _ in number < 0 ? .failure(.failed("\(number) is negative")) : .success(number) }
+            return batch.map { text in
+                if text.length == unknown { return .failure(.unknownText) }
+                return number < 0 ? .failure(.failed("\(number) is negative")) : .success(number)
+            }
         }
     }
 
@@ -237,6 +248,30 @@ import Testing
         isServing.add(-1)
         // What was meant for it and still waits is answered by the model in force.
         #expect(try Self.answers(slot, inputs) == [1, 1, 1, 1])
+    }
+
+    @Test("A text that no model knows says nothing about a candidate; one that only the candidate does not know does")
+    func unknownTexts() async throws {
+        var settings = Self.trial
+        settings.share = 1
+        settings.enoughCalls = 1
+        for (known, isRolledBack) in [(nil, true), (7, false)] as [(Int?, Bool)] {
+            let slot = try Self.slot(Numbered(1, unknown: known))
+            try await slot.replace(canary: settings) { Numbered(2, unknown: 7) }
+            let version = slot.version { 0 }
+            #expect(version.number == 2)
+            for length in [1, 7, 1, 7] {
+                let result = slot.run([Slot.Input(Text(length: length), for: version)])[0]
+                #expect(
+                    result.map(\.value) == (length == known ? .failure(.unknownText) : .success(length == 7 ? 1 : 2))
+                )
+            }
+            if isRolledBack {
+                #expect(throws: ModelRejection.rolledBack("2 of 4 calls failed")) { try slot.judge() }
+            } else {
+                #expect(try slot.judge() == 2)
+            }
+        }
     }
 
     @Test("No number is given twice, so that nothing kept of a candidate is taken for its successor's")

@@ -282,6 +282,13 @@ struct LoadedModelTests {
         }
     }
 
+    @Test("A text of which no token is left is not judged", arguments: ["\u{200B}\u{200B}", "\u{1}\u{2}", " \n"])
+    func nothing(text: String) async throws {
+        try await withModel(try TinyFolder("bert-sequence")) { model in
+            await #expect(throws: ComputeError.unknownText) { try await model.answer(to: text, by: soon) }
+        }
+    }
+
     @Test("A text whose beginning hides the rest is not judged by its beginning")
     func hidden() async throws {
         try await withModel(try TinyFolder("bert-sequence")) { model in
@@ -495,7 +502,15 @@ struct LoadedModelTests {
         #expect(try await models.classify("the law", with: "late", by: soon).labels == Self.after)
         try FileManager.default.moveItem(atPath: tokens.path, toPath: other)
         #expect(await waited { models.staticModels["later"] != nil })
-        #expect(try await models.embed(["the law"], with: "later", by: soon).vectors[0].count == 24)
+        let first = try await models.embed(["the law"], with: "later", by: soon)
+        #expect(first.vectors[0].count == 24 && first.generation == 1)
+        try Data(#" {"model_type": "model2vec", "normalize": true}"#.utf8).write(
+            to: URL(filePath: other + "/config.json"),
+            options: .atomic
+        )
+        #expect(await waited { models.staticModels["later"]?.generation == 2 })
+        #expect(try await models.embed(["the law"], with: "later", by: soon).generation == 2)
+        #expect(outcomes.all.count { $0 == .loaded } == 2)
         task.cancel()
         await task.value
         await models.shutdown()
@@ -576,10 +591,10 @@ struct MissingLibraryTests {
 }
 
 private final class Replacements: Sendable {
-    private let kept = Mutex<[ServingModel.Replacement]>([])
+    private let kept = Mutex<[FolderChange]>([])
 
-    func add(_ outcome: ServingModel.Replacement) { kept.withLock { $0.append(outcome) } }
-    var all: [ServingModel.Replacement] { kept.withLock { $0 } }
+    func add(_ outcome: FolderChange) { kept.withLock { $0.append(outcome) } }
+    var all: [FolderChange] { kept.withLock { $0 } }
 
     /// Whether one was refused for a reason that says so.
     func refusal(_ words: String) -> Bool {
