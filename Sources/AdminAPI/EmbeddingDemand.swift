@@ -16,8 +16,8 @@ struct EmbeddingDemand {
 extension EmbeddingDemand {
     /// The model and the dimension that satisfy the demand.
     ///
-    /// Where several models do, a priority that is greater than the other decides: for quality the one that takes most
-    /// memory, for latency the one that takes least, which is all that is known of them beforehand. Else the first one does.
+    /// Where several models do, a priority that is greater than the other decides: for quality the one of the highest tier,
+    /// and of those the one that takes most memory; for latency the other way round. Else the first one does.
     ///
     /// - Throws: upstream's errors of what cannot be had.
     func choose(among models: [LoadedModel]) throws(ManagementError) -> (model: LoadedModel, dimension: Int) {
@@ -41,17 +41,22 @@ extension EmbeddingDemand {
                 "dimension must be one of: \(dimensions.joined(separator: ", "))."
             )
         }
-        guard let chosen = preferred(among: fitting.map(\.model)), let offer = chosen.embedding else {
-            throw .noEmbeddingModel
-        }
-        return (chosen, dimension ?? offer.defaultDimension)
+        guard let chosen = preferred(among: fitting) else { throw .noEmbeddingModel }
+        return (chosen.model, dimension ?? chosen.offer.defaultDimension)
     }
 
-    private func preferred(among models: [LoadedModel]) -> LoadedModel? {
-        let sizes = models.compactMap(\.memoryBytes)
-        guard qualityPriority != latencyPriority, sizes.count == models.count else { return models.first }
-        let size = qualityPriority > latencyPriority ? sizes.max() : sizes.min()
-        return models.first { $0.memoryBytes == size }
+    private func preferred(among models: [(model: LoadedModel, offer: EmbeddingOffer)]) -> (
+        model: LoadedModel, offer: EmbeddingOffer
+    )? {
+        func effort(_ one: (model: LoadedModel, offer: EmbeddingOffer)) -> (Int, Int) {
+            (one.offer.tier, one.model.memoryBytes ?? 0)
+        }
+        guard qualityPriority != latencyPriority else { return models.first }
+        let isBetter: ((Int, Int), (Int, Int)) -> Bool = qualityPriority > latencyPriority ? { $0 > $1 } : { $0 < $1 }
+        return models.dropFirst().reduce(models.first) { best, one in
+            guard let best, !isBetter(effort(one), effort(best)) else { return one }
+            return best
+        }
     }
 }
 

@@ -44,6 +44,8 @@ package struct LoadedModel: Sendable, Hashable {
 
 /// The vectors that a model can make.
 package struct EmbeddingOffer: Sendable, Hashable {
+    /// What a vector costs, and so how much it may tell: 1 where it is looked up, 2 where a network computes it.
+    package let tier: Int
     /// How many numbers a vector has unless the request says.
     package let defaultDimension: Int
     /// Every length that may be asked for, ascending, the default among them.
@@ -52,7 +54,8 @@ package struct EmbeddingOffer: Sendable, Hashable {
     package let maxTokens: Int
 
     /// - Parameter dimensions: lengths besides the default, in any order.
-    package init(defaultDimension: Int, dimensions: [Int] = [], maxTokens: Int) {
+    package init(tier: Int, defaultDimension: Int, dimensions: [Int] = [], maxTokens: Int) {
+        self.tier = tier
         self.defaultDimension = defaultDimension
         self.dimensions = Set(dimensions + [defaultDimension]).sorted()
         self.maxTokens = maxTokens

@@ -22,11 +22,13 @@ struct EmbeddingEndpointTests {
     private static func model(
         _ name: String,
         _ dimensions: [Int],
-        bytes: Int? = nil
+        bytes: Int? = nil,
+        tier: Int = 2
     ) -> LoadedModel {
         var model = LoadedModel(name: name, type: "embedding", isLoaded: true)
         model.memoryBytes = bytes
         model.embedding = EmbeddingOffer(
+            tier: tier,
             defaultDimension: dimensions.max() ?? 0,
             dimensions: dimensions,
             maxTokens: 512
@@ -206,12 +208,21 @@ struct EmbeddingEndpointTests {
         #expect(try #require(embedding["embedding"]).elements.count { _ in true } == dimension)
     }
 
-    @Test("Priorities decide nothing between models whose sizes nobody knows")
-    func unknownSizes() async throws {
-        let models = ScriptedModels(all: [Self.model("a", [2]), Self.model("b", [2], bytes: 7)]) { _, _, _ in [[1, 1]] }
-        let body = #"{"texts":["a"],"quality_priority":1}"#
-        let answer = try await ask("/api/v1/embeddings", body, of: models)
-        #expect(try json(answer.text)["embeddings"]?[0]?["model_used"]?.string == "a")
+    @Test(
+        "A model that computes counts for quality, one that looks up for latency, whatever their sizes",
+        arguments: [("quality", "net"), ("latency", "words")]
+    )
+    func tiers(priority: String, name: String) async throws {
+        let all = [Self.model("words", [2], bytes: 30, tier: 1), Self.model("net", [2], bytes: 20, tier: 2)]
+        for all in [all, all.reversed()] {
+            let models = ScriptedModels(all: all) { _, _, _ in [[1, 1]] }
+            let answer = try await ask(
+                "/api/v1/embeddings",
+                #"{"texts":["a"],"\#(priority)_priority":1}"#,
+                of: models
+            )
+            #expect(try json(answer.text)["embeddings"]?[0]?["model_used"]?.string == name)
+        }
     }
 
     // MARK: Refusals
@@ -433,7 +444,12 @@ struct EmbeddingEndpointTests {
         model.path = "/models/small"
         model.memoryBytes = 3 << 19
         model.loadTime = .milliseconds(1050)
-        model.embedding = EmbeddingOffer(defaultDimension: 384, dimensions: [128, 64, 128], maxTokens: 512)
+        model.embedding = EmbeddingOffer(
+            tier: 2,
+            defaultDimension: 384,
+            dimensions: [128, 64, 128],
+            maxTokens: 512
+        )
         let classifier = LoadedModel(name: "c", type: "domain", isLoaded: true)
         let models = ScriptedModels(all: [classifier, model]) { _, _, _ in [] }
         let answer = try await ask("/api/v1/embeddings/models", "", of: models)

@@ -24,8 +24,8 @@ def main():
     base = parser.parse_args().base_url
 
     for model in ask(f"{base}/info/models")["models"]:
-        if model.get("model_path"):
-            state = f"loaded in {model.get('load_time', 'no time')}" if model["loaded"] else "not loaded"
+        if model["type"] != "language_detection":
+            state = f"loaded in {model['load_time']}" if model["loaded"] else "not loaded: the log says why"
             print(f"  {model['name']:<18} {model['type']:<22} {state}")
     ranking = ask(f"{base}/api/v1/similarity/batch", {"query": QUERY, "candidates": CANDIDATES})
     print(f"  “{QUERY}” is like this, says {ranking['model_used']} in {ranking['processing_time_ms']:.1f} ms:")

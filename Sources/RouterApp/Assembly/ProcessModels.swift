@@ -19,9 +19,7 @@ struct ProcessModels: Sendable {
         guard let (settings, notes) = options.settings() else { return nil }
         for note in notes { logger.warning("\(note)") }
         let models = try await NIOThreadPool.singleton.runIfActive {
-            ClassifierModels(settings, registry: registry) { name, problem in
-                logger.warning("a model is left out", metadata: ["model": "\(name)", "problem": "\(problem)"])
-            }
+            ClassifierModels(settings, registry: registry) { complain($0, $1, logger) }
         }
         let loaded =
             models.encoders.map { ($0, $1.secondsToLoad) } + models.staticModels.map { ($0, $1.secondsToLoad) }
@@ -31,10 +29,16 @@ struct ProcessModels: Sendable {
         return ProcessModels(models: models, logger: logger)
     }
 
+    private static func complain(_ name: String, _ problem: String, _ logger: Logger) {
+        logger.warning("a model is left out", metadata: ["model": "\(name)", "problem": "\(problem)"])
+    }
+
     /// Follows the models' folders until the task is cancelled.
     func run() async {
         await models.follow { [logger] name, outcome in
             switch outcome {
+            case .loaded: logger.notice("model loaded", metadata: ["model": "\(name)"])
+            case .notLoaded(let problem): Self.complain(name, problem, logger)
             case .replaced(let generation):
                 logger.notice("model replaced", metadata: ["model": "\(name)", "generation": "\(generation)"])
             case .onTrial: logger.notice("a model's replacement is on trial", metadata: ["model": "\(name)"])
@@ -86,6 +90,7 @@ extension ProcessModels: ManagedModels {
         facts.memoryBytes = current.model.sizeBytes
         if profile.task == .embedding {
             facts.embedding = EmbeddingOffer(
+                tier: 2,
                 defaultDimension: current.vectorLength,
                 dimensions: profile.shorterVectors,
                 maxTokens: current.maxTokens
@@ -99,12 +104,13 @@ extension ProcessModels: ManagedModels {
             name: model.name,
             type: ModelTask.embedding.managedName,
             isLoaded: true,
-            metadata: ["engine": "static"]
+            metadata: ["engine": "static", "generation": "\(model.generation)"]
         )
         facts.path = model.folder
         facts.loadTime = .seconds(model.secondsToLoad)
         facts.memoryBytes = model.sizeBytes
         facts.embedding = EmbeddingOffer(
+            tier: 1,
             defaultDimension: model.dimensions,
             // Numbers come by how much they tell: the folder's makers order them so (principal components).
             dimensions: ModelProfile.usualLengths.filter { $0 < model.dimensions },
@@ -128,17 +134,24 @@ extension ProcessModels: ManagedModels {
             return .invalidRequest("Too much of a text is unknown to the model '\(model)'.", parameter: "texts")
         case .unsupported(let why): return .invalidRequest("\(why.prefix(1).uppercased())\(why.dropFirst()).")
         case .tooLong: return .invalidRequest("A text is too long for the model '\(model)'.", parameter: "texts")
-        case .overBudget, .overloaded, .deadline:
+        case .overBudget, .overloaded, .deadline, .cancelled, .shutdown:
             return RouterError(
                 .overloaded,
                 origin: .internal,
                 "The model '\(model)' has too much to do. Try again shortly.",
                 retryable: true
             )
-        case .cancelled, .shutdown, .unavailable, .failed:
-            logger.error("a model gave no answer", metadata: ["model": "\(model)", "reason": "\(error.reason)"])
+        case .unavailable, .failed:
+            logger.error("a model gave no answer", metadata: ["model": "\(model)", "reason": "\(error.explanation)"])
             return RouterError(.internalError, origin: .internal, "The model '\(model)' failed.")
         }
+    }
+}
+
+extension ComputeError {
+    /// With what the engine says of it, which holds nothing of texts.
+    fileprivate var explanation: String {
+        if case .failed(let why) = self { why } else { reason }
     }
 }
 

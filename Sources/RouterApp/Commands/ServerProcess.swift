@@ -49,7 +49,26 @@ struct ServerProcess {
         logger.notice("draining", metadata: ["signal": "\(signal)"])
         watching.cancel()
         await running.shutDown()
+        // A model that is being loaded uses the inference library, whose own clean-up begins when the process exits.
+        await Self.wait(for: watching, atMost: .seconds(5))
         logger.notice("stopped")
         return 0
+    }
+
+    /// Returns when the task has ended, or the time is over.
+    private static func wait(for task: Task<Void, Never>, atMost limit: Duration) async {
+        let (ends, end) = AsyncStream.makeStream(of: Void.self)
+        let waiting = Task {
+            await task.value
+            end.finish()
+        }
+        let timing = Task {
+            // Throws only when it is cancelled.
+            try? await Task.sleep(for: limit)
+            end.finish()
+        }
+        for await _ in ends {}
+        waiting.cancel()
+        timing.cancel()
     }
 }
