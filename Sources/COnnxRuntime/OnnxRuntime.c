@@ -114,8 +114,19 @@ static char *take_status(const onnx_runtime *runtime, status failure) {
     return copy;
 }
 
+// glibc raises by itself, up to 32 MiB, what it maps apart and so gives back when it is freed (mallopt(3)); what runs and
+// loads release would stay in holes of the heap, unless malloc_trim walked all of it, which holds every thread up. Its second
+// bound is twice the first, as it sets them itself.
+static void give_large_blocks_back(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+#endif
+}
+
 char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
     *runtime = NULL;
+    give_large_blocks_back();
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         const char *reason = dlerror();
@@ -362,7 +373,6 @@ char *onnx_session_run(const onnx_session *session, const onnx_input *inputs, si
                        bool gives_back, onnx_output *output) {
     const onnx_runtime *runtime = session->runtime;
     memset(output, 0, sizeof *output);
-    output->gives_back = gives_back;
     if (input_count > MOST_INPUTS) return message("a model with more than 8 inputs cannot be run");
     const char *names[MOST_INPUTS];
     void *values[MOST_INPUTS] = {NULL};
@@ -390,13 +400,5 @@ char *onnx_session_run(const onnx_session *session, const onnx_input *inputs, si
 
 void onnx_output_close(const onnx_session *session, onnx_output *output) {
     if (output->value != NULL) DROP(session->runtime, SLOT_RELEASE_VALUE, output->value);
-    // What the run released lies in holes of the heap, most of it too small to have been mapped by itself.
-    if (output->gives_back) onnx_trim_memory();
     memset(output, 0, sizeof *output);
-}
-
-void onnx_trim_memory(void) {
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
 }

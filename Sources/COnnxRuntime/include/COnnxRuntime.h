@@ -61,7 +61,6 @@ typedef struct {
     int64_t dimensions[ONNX_LARGEST_RANK];
     size_t rank;
     void *_Nullable value;
-    bool gives_back;
 } onnx_output;
 
 /// Runs the model on the calling thread for one of its outputs, which must be of Float32. Any number of threads may run one
@@ -72,9 +71,6 @@ typedef struct {
 char *_Nullable onnx_session_run(const onnx_session *session, const onnx_input *inputs, size_t input_count,
                                  const char *output_name, bool gives_back, onnx_output *output);
 void onnx_output_close(const onnx_session *session, onnx_output *output);
-
-/// Gives memory that was freed back to the system. Swift does not see glibc's malloc.h.
-void onnx_trim_memory(void);
 
 #pragma clang assume_nonnull end
 

@@ -1,4 +1,3 @@
-import COnnxRuntime
 import OpenAIWire
 
 /// A model loaded from a folder, which answers about token sequences: one run for each call, on the calling thread.
@@ -69,8 +68,6 @@ package struct TextModel: Sendable {
             session = try opened.get()
             sizeBytes = built.bytes.count
         }
-        // Building leaves tens of megabytes of holes in the heap, for good otherwise: nothing as large comes again.
-        onnx_trim_memory()
         labels =
             switch profile.task {
             case .embedding: []
