@@ -16,7 +16,11 @@ struct ProcessModels: Sendable {
     /// A model that cannot be loaded is a line in the log: the process serves without it.
     static func start(_ options: ModelOptions, registry: MetricRegistry, logger: Logger) async throws -> ProcessModels?
     {
-        guard let (settings, notes) = options.settings() else { return nil }
+        guard let (settings, notes) = options.settings() else {
+            // An image may name the library for all of its commands: no reason not to start.
+            if options.library != nil { logger.notice("--onnxruntime has no effect without --models-dir") }
+            return nil
+        }
         for note in notes { logger.warning("\(note)") }
         let models = try await NIOThreadPool.singleton.runIfActive {
             ClassifierModels(settings, registry: registry) { complain($0, $1, logger) }

@@ -62,13 +62,6 @@ package struct ModelOptions: Sendable, Hashable {
         )
     }
 
-    /// What the options' own `validate` calls.
-    package func validate(_ report: inout ValidationReport) {
-        if folder == nil, library != nil {
-            report.error("has no effect without --models-dir", at: "onnxruntime")
-        }
-    }
-
     /// What there is to load, and lines for the log about what is not; nil where no folder is named.
     func settings() -> (settings: ClassifierModels.Settings, notes: [String])? {
         guard let folder else { return nil }

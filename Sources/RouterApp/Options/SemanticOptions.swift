@@ -132,7 +132,6 @@ package struct SemanticOptions: Configurable {
             report.error("has no effect without --secure", at: "cert-path")
         }
         management.validate(&report)
-        models.validate(&report)
         tracing.validate(&report)
     }
 }

@@ -206,7 +206,6 @@ package struct ServeOptions: Configurable {
             report.error("has a path; workers are addressed by host and port", at: "static-backends", .index(index))
         }
         management.validate(&report)
-        models.validate(&report)
         tracing.validate(&report)
         if (certificatePath == nil) != (keyPath == nil) {
             report.error("goes together with --tls-key-path", at: "tls-cert-path")
