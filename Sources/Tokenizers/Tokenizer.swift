@@ -276,16 +276,35 @@ extension Tokenizer {
     /// byte by byte are known.
     package func unknownShare(of encoding: Encoding) -> Double {
         guard let unknownID else { return 0 }
-        var (tokens, unknownTokens, bytes, unknownBytes) = (0, 0, 0, 0)
+        var (tokens, unknownTokens) = (0, 0)
+        var (all, unknown) = (Coverage(), Coverage())
         for index in 0..<encoding.count where !encoding.isSpecial[index] {
-            let size = encoding.offsets[index].count
+            if encoding.starts.contains(index) {
+                all.nextText()
+                unknown.nextText()
+            }
             tokens += 1
-            bytes += size
+            all.add(encoding.offsets[index])
             if encoding.ids[index] == unknownID {
                 unknownTokens += 1
-                unknownBytes += size
+                unknown.add(encoding.offsets[index])
             }
         }
-        return max(Double(unknownTokens) / Double(max(1, tokens)), Double(unknownBytes) / Double(max(1, bytes)))
+        let bytes = Double(unknown.bytes) / Double(max(1, all.bytes))
+        return max(Double(unknownTokens) / Double(max(1, tokens)), bytes)
+    }
+}
+
+/// How many bytes tokens stand for. Those that one character becomes all stand for the whole of it, which counts once.
+private struct Coverage {
+    var bytes = 0
+    private var end = 0
+
+    mutating func nextText() { end = 0 }
+
+    /// Adds a token's bytes; tokens come in the order of their text.
+    mutating func add(_ offsets: Range<Int>) {
+        bytes += max(0, offsets.upperBound - max(offsets.lowerBound, end))
+        end = max(end, offsets.upperBound)
     }
 }

@@ -50,6 +50,16 @@ private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fi
         let words = try load("words")
         // One of two tokens, two of fourteen bytes.
         #expect(words.unknownShare(of: words.encode("conversation zz")) == 0.5)
+        // One character of three bytes becomes eighteen, all of which stand for the whole of it.
+        let padding = String(repeating: "\u{FDFA}", count: 20)
+        let padded = unigrams.encode("\(padding) \(String(repeating: "𐑐", count: 15))", addsSpecialTokens: false)
+        #expect(padded.offsets.filter { $0 == 0..<3 }.count > 2)
+        #expect(unigrams.unknownShare(of: padded) == 0.5)
+        // The mark of a word's beginning stands for its first character too; what is unknown is so all the same.
+        #expect(unigrams.unknownShare(of: unigrams.encode("𐑐 𐑐")) == 1)
+        // Each text of a pair has its own bytes.
+        let pair = unigrams.encode("the 𐑐", "𐑐", addsSpecialTokens: false)
+        #expect(unigrams.unknownShare(of: pair) == 8.0 / 11)
         let bytes = try load("roberta")
         #expect(bytes.unknownID == nil)
         #expect(bytes.unknownShare(of: bytes.encode("𐑐𐑑")) == 0)

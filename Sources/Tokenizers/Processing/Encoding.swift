@@ -17,6 +17,9 @@ package struct Encoding: Hashable, Sendable {
     /// holds is unknown: who must not miss anything refuses to judge.
     package internal(set) var isCut = false
 
+    /// Where the tokens of each text begin; offsets are counted from there.
+    private(set) var starts: [Int] = []
+
     package var count: Int { ids.count }
 
     package init() {}
@@ -26,6 +29,7 @@ package struct Encoding: Hashable, Sendable {
     }
 
     mutating func append(_ text: TokenizedText, first count: Int, typeID: Int32) {
+        starts.append(ids.count)
         for index in 0..<count {
             append(text.ids[index], typeID, text.offsets[index], isSpecial: false, word: text.words[index])
         }
