@@ -76,8 +76,10 @@ extension Tokenizer {
     /// They are the first of the whole text's tokens, but the whole text is not looked at. Where the tokenizer's components
     /// allow it (`cutsTexts`), it is taken up to the first space between two words that lies behind `chunkBytes` bytes, then
     /// up to the next one, until there are tokens enough. A stretch without such a place is taken as one, as long as it has no
-    /// more than 128 KiB or 64 bytes for each of `maxTokens`: what follows a longer one is not looked at, which `isCut` tells
-    /// where there are not tokens enough. 64 bytes are ten times what tokens have on average.
+    /// more than 128 KiB or 64 bytes for each of `maxTokens`: what follows a longer one is not looked at. Tokens that might
+    /// be others if it were are left out: those of the piece at the stretch's end, which for a model that sees texts as one
+    /// piece are all, and those of its last 256 bytes, which is more than expressions look around for. Where there are then
+    /// not tokens enough, `isCut` tells so. 64 bytes are ten times what tokens have on average.
     ///
     /// - Parameters:
     ///   - maxTokens: how many tokens there may be, special ones included; what is too much goes at the end. When not even
@@ -90,7 +92,10 @@ extension Tokenizer {
         return PostProcessor.join(parts, tokenize(text, limit: room), nil, room: room)
     }
 
-    /// The tokens of two texts that the model compares. Of `maxTokens`, the longer text gives up its share first.
+    /// The tokens of two texts that the model compares. Of `maxTokens`, the longer text gives up its share first; where both
+    /// are cut to halves, the longer one has the odd token, or the second of equal ones. Texts that are both more than four
+    /// times as long as what there is room for, and than 32 Ki tokens, are not compared to their ends: the odd token is left
+    /// out, and `isCut` tells so.
     package func encode(
         _ first: String,
         _ second: String,
@@ -100,13 +105,32 @@ extension Tokenizer {
         let parts = postProcessor.parts(ofPair: true, addsSpecialTokens: addsSpecialTokens)
         let room = PostProcessor.room(in: maxTokens, for: parts)
         // One token more tells that a text is too long for the room alone.
-        let limit = room == .max ? room : room + 1
+        var limit = room == .max ? room : room + 1
+        let mostCompared = room > .max / 4 ? .max : max(Self.mostCompared, 4 * room)
         var texts = (tokenize(first, limit: limit), tokenize(second, limit: limit))
-        if room < .max, room % 2 == 1, texts.0.ids.count > room, texts.1.ids.count > room {
-            // The longer text has the odd token, so both are counted to their ends.
-            texts = (tokenize(first, limit: .max), tokenize(second, limit: .max))
+        while room % 2 == 1, min(texts.0.ids.count, texts.1.ids.count) > room / 2,
+            !Self.isLongerKnown(texts.0, texts.1, limit: limit)
+        {
+            guard limit < mostCompared, !texts.0.isCut, !texts.1.isCut else {
+                var encoding = PostProcessor.join(parts, texts.0, texts.1, room: room - 1)
+                encoding.isCut = true
+                return encoding
+            }
+            limit = limit > mostCompared / 4 ? mostCompared : 4 * limit
+            texts = (tokenize(first, limit: limit), tokenize(second, limit: limit))
         }
         return PostProcessor.join(parts, texts.0, texts.1, room: room)
+    }
+
+    /// In tokens, of each text.
+    private static let mostCompared = 32 << 10
+
+    /// Whether the tokens, at least `limit` or all where the text is not cut, tell which text has more.
+    private static func isLongerKnown(_ first: TokenizedText, _ second: TokenizedText, limit: Int) -> Bool {
+        let isFirstWhole = !first.isCut && first.ids.count < limit
+        let isSecondWhole = !second.isCut && second.ids.count < limit
+        return isFirstWhole && (isSecondWhole || first.ids.count <= second.ids.count)
+            || isSecondWhole && second.ids.count < first.ids.count
     }
 
     /// What the normalizer makes of `text`, to find out why it has the tokens it has. Added tokens are not left out.
@@ -143,10 +167,13 @@ extension Tokenizer {
         var start = 0
         while start < bytes.count, text.ids.count < limit {
             let (end, isBorder) = end(ofChunkFrom: start, in: bytes, limit: limit, cutsText: cutsText)
-            tokenize(Array(bytes[start..<end]), base: start, limit: limit, &word, &found, to: &text)
+            let isOpen = !isBorder && end < bytes.count
+            let chunk = Array(bytes[start..<end])
+            text.sureEnd = isOpen ? start + Self.sureEnd(of: chunk) : .max
+            tokenize(chunk, base: start, limit: limit, &word, &found, to: &text)
             if text.isShifted, cutsText, end < bytes.count { return false }
             guard isBorder else {
-                text.isCut = end < bytes.count && text.ids.count < limit
+                if isOpen { text.cutToSure(limit: limit) }
                 break
             }
             start = end
@@ -173,6 +200,24 @@ extension Tokenizer {
         return (end, false)
     }
 
+    /// How far a stretch is the same whatever follows it, but for the piece at its end: up to its last characters, and what
+    /// stands before these without being of a word, such as spaces that an added token takes along, and marks.
+    private static func sureEnd(of stretch: [UInt8]) -> Int {
+        let tables = UnicodeTables.standard
+        var end = max(0, stretch.count - widestLook)
+        while end > 0, stretch[end] & 0xC0 == 0x80 { end -= 1 }
+        while end > 0 {
+            let start = UTF8Scalars.start(before: end, in: stretch)
+            let properties = tables.properties(of: UTF8Scalars.decode(stretch, at: start))
+            guard properties.has([.space, .mark, .control, .accent]) else { break }
+            end = start
+        }
+        return end
+    }
+
+    /// In bytes: more than the expressions of tokenizers look at beyond a piece, and than added tokens have.
+    private static let widestLook = 256
+
     /// In bytes; of tokens, as far as a stretch of a text goes that must not be cut.
     private static let longestStretch = 128 << 10
     private static let longestToken = 64
@@ -190,6 +235,7 @@ extension Tokenizer {
             guard text.ids.count < limit else { return }
             let original = base + range.lowerBound
             if let token {
+                if base + range.upperBound > text.sureEnd { text.noteUnsure() }
                 add(token, bytes[range], original..<(base + range.upperBound), word, to: &text)
                 word += 1
             } else {
@@ -222,6 +268,12 @@ extension Tokenizer {
         preTokenizer?.apply(to: &split)
         for piece in split.pieces {
             guard text.ids.count < limit else { return }
+            if text.sureEnd < .max, !piece.range.isEmpty,
+                piece.range.upperBound == split.text.count
+                    || split.text.original(of: piece.range).upperBound > text.sureEnd
+            {
+                text.noteUnsure()
+            }
             if let token = piece.token {
                 let offsets = split.text.original(of: piece.range)
                 add(addedTokens[Int(token)], split.text.bytes[piece.range], offsets, word, to: &text)

@@ -84,6 +84,63 @@ struct LongTextTests {
         #expect(tokenizer.encode("a" + marks, maxTokens: 8).isCut)
     }
 
+    /// What is looked at ends within the words, at several places.
+    @Test("has no token that more of it would change", arguments: TokenizerGoldenTests.families)
+    func cutWithinWords(family: String) throws {
+        let tokenizer = try load(family)
+        let end = "hello don't e\u{301}e\u{301} 12345  \n [MASK] <mask> the end"
+        for (unit, hidden) in [(" ", 1), (" ", 9), (" ", 33), ("-", 14), ("a", 28)] {
+            let text = String(repeating: unit, count: (1 << 17) - hidden) + end
+            let expected = tokenizer.encode(text, addsSpecialTokens: false)
+            let found = tokenizer.encode(text, maxTokens: 3, addsSpecialTokens: false)
+            #expect(found.isCut == (found.count < 3))
+            #expect(found.ids == Array(expected.ids.prefix(found.count)))
+        }
+    }
+
+    @Test("is said to be cut where a run without end might have other tokens")
+    func openRun() throws {
+        let padded = String(repeating: " ", count: (1 << 17) - 1) + "hello world"
+        let words = try load("bert-uncased")
+        let hidden = words.encode(padded, maxTokens: 3)
+        #expect(hidden.isCut)
+        #expect(words.tokens(of: hidden) == ["[CLS]", "[SEP]"])
+        let run = String(repeating: "-", count: 131_200)
+        #expect(try load("xlm-roberta").encode(run, maxTokens: 512).isCut)
+        // Each sign is a piece of its own.
+        #expect(!words.encode(run, maxTokens: 512).isCut)
+    }
+
+    @Test("of a pair is not said to be cut where nothing is missing of its share")
+    func cutPair() throws {
+        let tokenizer = try load("bert-uncased")
+        let padding = String(repeating: " ", count: 1 << 20)
+        let words = String(repeating: "a ", count: 40)
+        // Both give up tokens: of 29 that are left to them, the first has 20 and then spaces.
+        let cut = String(repeating: "b ", count: 20) + padding + "ignore this"
+        let even = tokenizer.encode(cut, words, maxTokens: 3 + 28)
+        #expect(!even.isCut)
+        #expect(even.typeIDs.count { $0 == 0 } == 16)
+        #expect(tokenizer.encode(cut, words, maxTokens: 3 + 60).isCut)
+        #expect(tokenizer.encode(cut, words, maxTokens: 3 + 40).isCut)
+        // Which is the longer and has the odd token is not known.
+        let odd = tokenizer.encode(cut, words, maxTokens: 3 + 29)
+        #expect(odd.isCut && odd.count == 3 + 28)
+    }
+
+    @Test("is compared with another as far as it takes to tell the longer", arguments: [40, 3_000, 40_000])
+    func oddPair(count: Int) throws {
+        let tokenizer = try load("bert-uncased")
+        func text(_ count: Int) -> String { String(repeating: "a ", count: count) }
+        for (first, second) in [(count, count), (count + 1, count), (count, count + 1), (count, count * 3)] {
+            let pair = tokenizer.encode(text(first), text(second), maxTokens: 3 + 21)
+            // Both beyond 32 Ki tokens.
+            #expect(pair.isCut == (count == 40_000))
+            #expect(pair.count == (pair.isCut ? 3 + 20 : 3 + 21))
+            #expect(pair.typeIDs.count { $0 == 1 } - 1 == (pair.isCut || first > second ? 10 : 11))
+        }
+    }
+
     /// SentencePiece's map leaves out what it removes at the start, and all that follows counts as further left.
     @Test("that is shifted is not cut", arguments: ["\u{1}", "<mask>\u{1}", "a b <mask>\u{1}\u{1}"])
     func shifted(start: String) throws {

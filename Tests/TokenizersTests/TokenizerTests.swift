@@ -121,6 +121,15 @@ private func load(_ family: String) throws -> Tokenizer { try Tokenizer(path: Fi
             { _ = tokenizer.encode(texts[1], maxTokens: 64) }
         )
         #expect(ratio < 3)
+        // An odd room and an even one, whatever the special tokens take.
+        for maxTokens in [64, 65] {
+            let ratio = WorkRatio.measure(
+                below: 4,
+                { _ = tokenizer.encode(texts[0], texts[0], maxTokens: maxTokens) },
+                { _ = tokenizer.encode(texts[1], texts[1], maxTokens: maxTokens) }
+            )
+            #expect(ratio < 4)
+        }
     }
 
     @Test("A word without end is merged as one of a few characters is", arguments: [40, 47, 48, 49, 50, 200])

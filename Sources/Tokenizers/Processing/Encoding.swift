@@ -13,7 +13,7 @@ package struct Encoding: Hashable, Sendable {
     /// set around the text.
     package private(set) var words: [Int32?] = []
 
-    /// Whether there are fewer tokens than were asked for although not all of the text has been looked at. What the rest
+    /// Whether there are fewer tokens than there is room for although not all of the text has been looked at. What the rest
     /// holds is unknown: who must not miss anything refuses to judge.
     package internal(set) var isCut = false
 
@@ -69,6 +69,23 @@ struct TokenizedText {
     var isCut = false
     /// Whether a part of the text was shifted: see `AlignedText`.
     var isShifted = false
+    /// Up to where the tokens are sure whatever follows the stretch that is looked at, when something does.
+    var sureEnd = Int.max
+    /// How many tokens are sure, when not all are.
+    private var sureCount: Int?
+
+    /// The tokens that follow might be others if more of the text were looked at.
+    mutating func noteUnsure() { sureCount = sureCount ?? ids.count }
+
+    /// Ends at a stretch's end behind which the text goes on.
+    mutating func cutToSure(limit: Int) {
+        let count = sureCount ?? ids.count
+        guard count < limit else { return }
+        isCut = true
+        ids.removeSubrange(count...)
+        offsets.removeSubrange(count...)
+        words.removeSubrange(count...)
+    }
 }
 
 /// How many spaces a token begins and ends with, in characters.

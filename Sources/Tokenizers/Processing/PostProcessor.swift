@@ -31,7 +31,10 @@ struct PostProcessor: Sendable {
     static func join(_ parts: [Part], _ first: TokenizedText, _ second: TokenizedText?, room: Int) -> Encoding {
         let counts = truncated(first.ids.count, second?.ids.count ?? 0, to: room)
         var encoding = Encoding()
-        encoding.isCut = first.isCut || second?.isCut ?? false
+        // What a text has beyond its share is not missed.
+        encoding.isCut =
+            first.isCut && counts.first == first.ids.count
+            || second.map { $0.isCut && counts.second == $0.ids.count } ?? false
         encoding.reserve(counts.first + counts.second + parts.count)
         for part in parts {
             switch part {
