@@ -4,7 +4,8 @@
 /// whether it does the same on either side when the other is not there, and whether one of them sets a piece's border at the
 /// place. A component of which this is not known counts as one that does not: the text is then looked at in one piece.
 struct TextBorder {
-    /// What the normalizer has made of the space. The characters at its sides stay printable characters of ASCII.
+    /// What the normalizer has made of the space. The character before it stays a printable one of ASCII; the one after it may
+    /// have been put together with marks that follow, so nothing is known of it.
     private var space: Set<UInt32> = [0x20]
 
     private static let printable: ClosedRange<UInt8> = 0x21...0x7E
@@ -67,7 +68,7 @@ struct TextBorder {
             if pattern.mayTake(Self.printable), !Self.isPrintable(content.first) || !Self.isPrintable(content.last) {
                 return false
             }
-            if pattern.mayBegin(with: space, before: Self.printable) {
+            if pattern.mayBegin(with: space) {
                 guard let mark = content.first, content.count == 1 else { return false }
                 space = pattern.isAlways(space) ? [mark] : space.union([mark])
             }

@@ -1,3 +1,4 @@
+import NIOCore
 import TestRandom
 import Testing
 import Tokenizers
@@ -13,6 +14,31 @@ struct LongTextTests {
     @Test("is cut where that is known to change nothing, and nowhere else", arguments: TokenizerGoldenTests.families)
     func families(family: String) throws {
         #expect(try load(family).cutsTexts == Self.cutFamilies.contains(family))
+    }
+
+    /// The character after the space may become one that an expression takes together with it.
+    @Test(
+        "is cut at a space only where nothing replaces it together with what follows",
+        arguments: [
+            (##"{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"[ é]{2}"},"content":"x"}"##, false),
+            (
+                ##"{"type":"NFC"},{"type":"Replace","pattern":{"String":"é"},"content":" "},"##
+                    + ##"{"type":"Replace","pattern":{"Regex":" {2,}"},"content":"▁"}"##, false
+            ),
+            (##"{"type":"NFC"},{"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "}"##, true),
+        ]
+    )
+    func replacedBorder(normalizers: String, isCut: Bool) throws {
+        let json = """
+            {"normalizer":{"type":"Sequence","normalizers":[\(normalizers)]},"pre_tokenizer":{"type":"WhitespaceSplit"},\
+            "model":{"type":"WordLevel","vocab":{"?":0,"a":1,"b":2},"unk_token":"?"}}
+            """
+        var tokenizer = try Tokenizer(json: ByteBuffer(string: json))
+        #expect(tokenizer.cutsTexts == isCut)
+        let text = "a e\u{301}b"
+        let expected = tokenizer.encode(text)
+        tokenizer.chunkBytes = 1
+        #expect(tokenizer.encode(text) == expected)
     }
 
     /// The golden tests compare short texts so; here many of them follow each other.

@@ -69,6 +69,14 @@ struct TokenizerFileTests {
                 "a group of a kind that is not supported"
             ),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"a+?"},"content":"x"}"#), "not greedy"),
+            (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"a*"},"content":"-"}"#), "may match nothing"),
+            (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"b|(?!c)"},"content":"-"}"#), "may match nothing"),
+            (
+                file(
+                    preTokenizer:
+                        #"{"type":"Split","pattern":{"Regex":"(?:a?|b)c{0,2}"},"behavior":"Isolated","invert":false}"#
+                ), "may match nothing"
+            ),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"(a"},"content":"x"}"#), "a ( too many"),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"a)"},"content":"x"}"#), "a ) too many"),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"[a"},"content":"x"}"#), "a [ too many"),

@@ -21,6 +21,8 @@ struct PatternParser {
         guard program.reduce(0, { $0 + $1.states }) <= Self.mostSteps else {
             throw refuse("repeats something too often")
         }
+        // The reference acts on matches of nothing, which no family needs.
+        guard !ScalarPattern.mayBeEmpty(program) else { throw refuse("may match nothing") }
         return program
     }
 

@@ -33,18 +33,22 @@ extension ScalarPattern {
         }
     }
 
-    /// Whether a match may begin with one of `scalars` that one of `next` follows.
-    func mayBegin(with scalars: Set<UInt32>, before next: ClosedRange<UInt8>) -> Bool {
+    /// Whether a match may begin with one of `scalars`, whatever follows it.
+    func mayBegin(with scalars: Set<UInt32>) -> Bool {
         switch kind {
         case .text(let text):
             return String(decoding: text, as: UTF8.self).unicodeScalars.first.map { scalars.contains($0.value) }
                 ?? false
         case .program(let program):
             return Self.next(0, in: program).contains { step in
-                guard case .repeated(let set, let least, _) = program[step], set.meets(scalars) else { return false }
-                return least < 2 || set.meets(next.map(UInt32.init))
+                if case .repeated(let set, _, _) = program[step] { set.meets(scalars) } else { false }
             }
         }
+    }
+
+    /// Whether a match may take nothing.
+    static func mayBeEmpty(_ program: [Instruction]) -> Bool {
+        next(0, in: program).contains { if case .match = program[$0] { true } else { false } }
     }
 
     /// Whether there is a match wherever one of `scalars` stands.
@@ -53,16 +57,14 @@ extension ScalarPattern {
         case .text(let text):
             return String(decoding: text, as: UTF8.self).unicodeScalars.map(\.value) == Array(scalars)
         case .program(let program):
-            func ends(_ step: Int, looksAhead: Bool) -> Bool {
-                Self.next(step, in: program, looksAhead: looksAhead).contains {
+            func ends(_ step: Int) -> Bool {
+                Self.next(step, in: program, looksAhead: false).contains {
                     if case .match = program[$0] { true } else { false }
                 }
             }
-            // A way that takes nothing might be the first to match.
-            guard !ends(0, looksAhead: true) else { return false }
             return Self.next(0, in: program, looksAhead: false).contains { step in
                 guard case .repeated(let set, let least, _) = program[step], least <= 1 else { return false }
-                return scalars.allSatisfy { set.meets([$0]) } && ends(step + 1, looksAhead: false)
+                return scalars.allSatisfy { set.meets([$0]) } && ends(step + 1)
             }
         }
     }

@@ -2,7 +2,7 @@
 ///
 /// Expressions consist of characters, classes (`\s \d \w \p{L} [^\r\n\p{L}]`), groups, alternatives, `? * +` and `{m,n}`, all
 /// of them greedy, `(?i:…)` for letters of ASCII, and a look ahead at one class (`(?!\S)`). The first alternative that matches
-/// counts, as in the backtracking engines that the files are written for.
+/// counts, as in the backtracking engines that the files are written for. An expression that may match nothing is refused.
 ///
 /// `PatternMachine` runs them.
 struct ScalarPattern: Sendable {
@@ -40,7 +40,7 @@ struct ScalarPattern: Sendable {
                 case .text(let text): Self.end(of: text, in: bytes, at: start, limit: range.upperBound)
                 case .program(let program): machine.end(program, bytes, from: start, in: range)
                 }
-            if let end, end > start {
+            if let end {
                 found(start..<end)
                 start = end
             } else {
