@@ -38,7 +38,26 @@ import Tokenizers
         }
     }
 
-    /// An expression, a text, and the text with each match replaced by a dash.
+    /// Recorded in the same way; each match is replaced by a dash.
+    @Test(
+        "A class holds the scalars that the reference's holds",
+        arguments: [#"\w"#, #"\W"#, #"[\w\n]"#, #"[^\w\n]"#, #"[\W\n]"#, #"\s"#, #"\d"#, #"\p{L}"#]
+    )
+    func classes(expression: String) throws {
+        let recorded = try Fixture.text("normalizers.golden").split(separator: "\n").map { $0.split(separator: " ") }
+        let hashes = try #require(recorded.first { $0[0] == expression }).dropFirst().map(String.init)
+        let tokenizer = try replacing(expression)
+        let starts = Array(stride(from: UInt32(0), to: 0x30000, by: 0x1000)) + [0xE0000, 0x10F000]
+        try #require(hashes.count == starts.count)
+        for (start, hash) in zip(starts, hashes) {
+            var text = String.UnicodeScalarView()
+            text.append(contentsOf: (start..<start + 0x1000).compactMap(Unicode.Scalar.init))
+            let found = tokenizer.normalized(String(text)).unicodeScalars.map { Int32($0.value) }
+            #expect(UInt64(hash, radix: 16) == fnv(found) & 0xFFFF_FFFF, "block \(String(start, radix: 16))")
+        }
+    }
+
+    /// An expression, a text, and the text with each match replaced by a dash; recorded from tokenizers 0.23.3.
     static let samples: [(String, String, String)] = [
         (#"a+"#, "baaab", "b-b"), (#"a?b"#, "abbaab", "--a-"), (#"a{2}"#, "aaaaa", "--a"),
         (#"a{2,}"#, "aaaaa", "-"),

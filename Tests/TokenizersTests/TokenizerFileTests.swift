@@ -69,6 +69,15 @@ struct TokenizerFileTests {
                 "a group of a kind that is not supported"
             ),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"a+?"},"content":"x"}"#), "not greedy"),
+            (
+                file(normalizer: #"{"type":"Replace","pattern":{"Regex":"(?i:é)"},"content":"-"}"#),
+                "folds letters outside ASCII"
+            ),
+            (
+                file(normalizer: #"{"type":"Replace","pattern":{"Regex":"(?i:[aß])"},"content":"-"}"#),
+                "folds letters outside ASCII"
+            ),
+            (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"[\\w-é]"},"content":"-"}"#), "a broken range"),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"a*"},"content":"-"}"#), "may match nothing"),
             (file(normalizer: #"{"type":"Replace","pattern":{"Regex":"b|(?!c)"},"content":"-"}"#), "may match nothing"),
             (

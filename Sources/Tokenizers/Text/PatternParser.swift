@@ -169,13 +169,19 @@ struct PatternParser {
             throw refuse("has a \(scalar) that is not supported")
         default:
             position += 1
-            return single(scalar.value)
+            return try single(scalar)
         }
     }
 
-    private func single(_ scalar: UInt32) -> ScalarSet {
-        var set = ScalarSet(ranges: [scalar...scalar])
-        let folded = scalar | 0x20
+    private func single(_ scalar: Unicode.Scalar) throws(ScalarPattern.Unsupported) -> ScalarSet {
+        var set = ScalarSet(ranges: [scalar.value...scalar.value])
+        let folded = scalar.value | 0x20
+        let properties = scalar.properties
+        if ignoresCase, !scalar.isASCII,
+            properties.isCased || properties.changesWhenCaseMapped || properties.changesWhenCaseFolded
+        {
+            throw refuse("folds letters outside ASCII")
+        }
         if ignoresCase, folded >= 97, folded <= 122 {
             set.ranges = [folded...folded, (folded ^ 0x20)...(folded ^ 0x20)]
             // The other scalars whose case is folded to these letters: long s and the Kelvin sign.
@@ -185,15 +191,28 @@ struct PatternParser {
         return set
     }
 
-    private mutating func escape() throws(ScalarPattern.Unsupported) -> ScalarSet {
+    /// Oniguruma's `\w` in brackets: unlike Rust's, it leaves out the joiners.
+    private static let wordInBrackets = ScalarSet(
+        complements: [ScalarSet(ranges: [0x200C...0x200D], complements: [ScalarSet(flags: .word)])]
+    )
+
+    /// By itself it has the raised digits and the fractions of Latin-1 too.
+    private static let word = ScalarSet(
+        ranges: [0xB2...0xB3, 0xB9...0xB9, 0xBC...0xBE],
+        complements: wordInBrackets.complements
+    )
+
+    private mutating func escape(inBrackets: Bool = false) throws(ScalarPattern.Unsupported) -> ScalarSet {
         position += 1
         guard let scalar = next else { throw refuse("ends with a \\") }
         position += 1
         switch scalar {
         case "s": return ScalarSet(flags: .space)
         case "S": return ScalarSet(flags: .space, isNegated: true)
-        case "w": return ScalarSet(flags: .word)
-        case "W": return ScalarSet(flags: .word, isNegated: true)
+        case "w", "W":
+            var set = inBrackets ? Self.wordInBrackets : Self.word
+            set.isNegated = scalar == "W"
+            return set
         case "d": return ScalarSet(categories: ScalarCategories.mask(of: "Nd") ?? 0)
         case "D": return ScalarSet(categories: ScalarCategories.mask(of: "Nd") ?? 0, isNegated: true)
         case "p", "P":
@@ -213,7 +232,7 @@ struct PatternParser {
         case "f": return ScalarSet(ranges: [12...12])
         case "v": return ScalarSet(ranges: [11...11])
         case "a"..."z", "A"..."Z", "0"..."9": throw refuse("has an escape that is not supported")
-        default: return single(scalar.value)
+        default: return try single(scalar)
         }
     }
 
@@ -228,24 +247,25 @@ struct PatternParser {
             }
             var part = ScalarSet()
             if scalar == "\\" {
-                part = try escape()
+                part = try escape(inBrackets: true)
             } else {
                 position += 1
-                part = single(scalar.value)
+                part = try single(scalar)
             }
             if next == "-", position + 1 < scalars.count, scalars[position + 1] != "]" {
                 position += 1
-                guard let low = part.ranges.first?.lowerBound, let end = next else {
+                guard part.complements.isEmpty, let low = part.ranges.first?.lowerBound, let end = next else {
                     throw refuse("has a broken range")
                 }
                 let last: ScalarSet
                 if end == "\\" {
-                    last = try escape()
+                    last = try escape(inBrackets: true)
                 } else {
                     position += 1
-                    last = single(end.value)
+                    last = try single(end)
                 }
-                guard !ignoresCase, let high = last.ranges.first?.upperBound, low <= high else {
+                guard !ignoresCase, last.complements.isEmpty, let high = last.ranges.first?.upperBound, low <= high
+                else {
                     throw refuse("has a broken range")
                 }
                 part = ScalarSet(ranges: [low...high])
@@ -257,6 +277,7 @@ struct PatternParser {
                 set.categories |= part.categories
                 set.flags.formUnion(part.flags)
                 set.ranges += part.ranges
+                set.complements += part.complements
             }
         }
         guard take("]") else { throw refuse("has a [ too many") }

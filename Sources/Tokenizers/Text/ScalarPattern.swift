@@ -4,6 +4,8 @@
 /// of them greedy, `(?i:…)` for letters of ASCII, and a look ahead at one class (`(?!\S)`). The first alternative that matches
 /// counts, as in the backtracking engines that the files are written for. An expression that may match nothing is refused.
 ///
+/// Known gap: under `(?i:…)` the reference also takes `ß` for `ss`, and the ligatures for the letters they consist of.
+///
 /// `PatternMachine` runs them.
 struct ScalarPattern: Sendable {
     enum Kind: Sendable {
