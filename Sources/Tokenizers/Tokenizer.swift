@@ -94,8 +94,8 @@ extension Tokenizer {
 
     /// The tokens of two texts that the model compares. Of `maxTokens`, the longer text gives up its share first; where both
     /// are cut to halves, the longer one has the odd token, or the second of equal ones. Texts that are both more than four
-    /// times as long as what there is room for, and than 32 Ki tokens, are not compared to their ends: the odd token is left
-    /// out, and `isCut` tells so.
+    /// times as long as what there is room for, and than 32 Ki tokens, are not compared to their ends, nor are longer
+    /// stretches looked at for it: the odd token is left out where that does not tell, and `isCut` says so.
     package func encode(
         _ first: String,
         _ second: String,
@@ -117,7 +117,7 @@ extension Tokenizer {
                 return encoding
             }
             limit = limit > mostCompared / 4 ? mostCompared : 4 * limit
-            texts = (tokenize(first, limit: limit), tokenize(second, limit: limit))
+            texts = (tokenize(first, limit: limit, asked: room + 1), tokenize(second, limit: limit, asked: room + 1))
         }
         return PostProcessor.join(parts, texts.0, texts.1, room: room)
     }
@@ -138,13 +138,15 @@ extension Tokenizer {
         String(decoding: Self.normalize(text, with: normalizer), as: UTF8.self)
     }
 
-    private func tokenize(_ string: String, limit: Int) -> TokenizedText {
+    /// - Parameter asked: how many tokens stretches are as long for; `limit` without it.
+    private func tokenize(_ string: String, limit: Int, asked: Int? = nil) -> TokenizedText {
+        let longest = longestStretch(for: asked ?? limit)
         var string = string
         return string.withUTF8 { bytes in
             var text = TokenizedText()
-            if !tokenize(bytes, limit: limit, cutsText: cutsTexts, to: &text) {
+            if !tokenize(bytes, limit: limit, longest, cutsText: cutsTexts, to: &text) {
                 text = TokenizedText()
-                _ = tokenize(bytes, limit: limit, cutsText: false, to: &text)
+                _ = tokenize(bytes, limit: limit, longest, cutsText: false, to: &text)
             }
             if !postProcessor.trims.isEmpty { postProcessor.trim(&text, in: bytes, spaces) }
             return text
@@ -155,6 +157,7 @@ extension Tokenizer {
     private func tokenize(
         _ bytes: UnsafeBufferPointer<UInt8>,
         limit: Int,
+        _ longestStretch: Int,
         cutsText: Bool,
         to text: inout TokenizedText
     ) -> Bool {
@@ -166,7 +169,7 @@ extension Tokenizer {
         var word: Int32 = 0
         var start = 0
         while start < bytes.count, text.ids.count < limit {
-            let (end, isBorder) = end(ofChunkFrom: start, in: bytes, limit: limit, cutsText: cutsText)
+            let (end, isBorder) = end(ofChunkFrom: start, in: bytes, longestStretch, cutsText: cutsText)
             let isOpen = !isBorder && end < bytes.count
             let chunk = Array(bytes[start..<end])
             text.sureEnd = isOpen ? start + Self.sureEnd(of: chunk) : .max
@@ -185,11 +188,10 @@ extension Tokenizer {
     private func end(
         ofChunkFrom start: Int,
         in bytes: UnsafeBufferPointer<UInt8>,
-        limit: Int,
+        _ longestStretch: Int,
         cutsText: Bool
     ) -> (end: Int, isBorder: Bool) {
-        let rest = bytes.count - start
-        let longest = limit >= rest ? rest : min(rest, max(Self.longestStretch, limit * Self.longestToken))
+        let longest = min(bytes.count - start, longestStretch)
         var end = start + longest
         if cutsText, chunkBytes < longest {
             for index in (start + max(1, chunkBytes))..<end where TextBorder.isCandidate(bytes, index) {
@@ -217,6 +219,11 @@ extension Tokenizer {
 
     /// In bytes: more than the expressions of tokenizers look at beyond a piece, and than added tokens have.
     private static let widestLook = 256
+
+    /// In bytes.
+    private func longestStretch(for tokens: Int) -> Int {
+        tokens > .max / Self.longestToken ? .max : max(Self.longestStretch, tokens * Self.longestToken)
+    }
 
     /// In bytes; of tokens, as far as a stretch of a text goes that must not be cut.
     private static let longestStretch = 128 << 10
