@@ -77,9 +77,10 @@ extension Tokenizer {
     /// allow it (`cutsTexts`), it is taken up to the first space between two words that lies behind `chunkBytes` bytes, then
     /// up to the next one, until there are tokens enough. A stretch without such a place is taken as one, as long as it has no
     /// more than 128 KiB or 64 bytes for each of `maxTokens`: what follows a longer one is not looked at. Tokens that might
-    /// be others if it were are left out: those of the piece at the stretch's end, which for a model that sees texts as one
-    /// piece are all, and those of its last 256 bytes, which is more than expressions look around for. Where there are then
-    /// not tokens enough, `isCut` tells so. 64 bytes are ten times what tokens have on average.
+    /// be others if it were are left out: those of the word at the stretch's end, and those of its last 256 bytes, which is
+    /// more than expressions look around for. Where there are then not tokens enough, `isCut` tells so. (A model that sees
+    /// such a stretch as one piece, and chooses by sums over it as unigrams do, may choose others for one letter many
+    /// thousand times over.) 64 bytes are ten times what tokens have on average.
     ///
     /// - Parameters:
     ///   - maxTokens: how many tokens there may be, special ones included; what is too much goes at the end. When not even
@@ -242,7 +243,7 @@ extension Tokenizer {
             guard text.ids.count < limit else { return }
             let original = base + range.lowerBound
             if let token {
-                if base + range.upperBound > text.sureEnd { text.noteUnsure() }
+                if base + range.upperBound > text.sureEnd { text.noteUnsure(from: text.ids.count) }
                 add(token, bytes[range], original..<(base + range.upperBound), word, to: &text)
                 word += 1
             } else {
@@ -275,12 +276,9 @@ extension Tokenizer {
         preTokenizer?.apply(to: &split)
         for piece in split.pieces {
             guard text.ids.count < limit else { return }
-            if text.sureEnd < .max, !piece.range.isEmpty,
-                piece.range.upperBound == split.text.count
-                    || split.text.original(of: piece.range).upperBound > text.sureEnd
-            {
-                text.noteUnsure()
-            }
+            let first = text.ids.count
+            let isUnsure = text.sureEnd < .max && isUnsure(piece, in: split.text, text.sureEnd)
+            if isUnsure, piece.range.count <= Self.longWord { text.noteUnsure(from: first) }
             if let token = piece.token {
                 let offsets = split.text.original(of: piece.range)
                 add(addedTokens[Int(token)], split.text.bytes[piece.range], offsets, word, to: &text)
@@ -293,9 +291,21 @@ extension Tokenizer {
                     text.words.append(word)
                 }
             }
+            if isUnsure, let unsure = text.offsets[first...].firstIndex(where: { $0.upperBound > text.sureEnd }) {
+                text.noteUnsure(from: unsure)
+            }
             word += 1
         }
     }
+
+    /// Whether a piece might be another if what follows its stretch were looked at.
+    private func isUnsure(_ piece: SplitText.Piece, in text: AlignedText, _ sureEnd: Int) -> Bool {
+        guard !piece.range.isEmpty else { return false }
+        return piece.range.upperBound == text.count || text.original(of: piece.range).upperBound > sureEnd
+    }
+
+    /// 4 KiB: a piece that is longer is no word, but a text that the model sees as one.
+    private static let longWord = 4 << 10
 
     private func add(
         _ token: AddedToken,

@@ -124,17 +124,30 @@ struct LongTextTests {
         }
     }
 
-    @Test("is said to be cut where a run without end might have other tokens")
+    @Test("is said to be cut where a word at its end might have other tokens")
     func openRun() throws {
         let padded = String(repeating: " ", count: (1 << 17) - 1) + "hello world"
         let words = try load("bert-uncased")
         let hidden = words.encode(padded, maxTokens: 3)
         #expect(hidden.isCut)
         #expect(words.tokens(of: hidden) == ["[CLS]", "[SEP]"])
-        let run = String(repeating: "-", count: 131_200)
-        #expect(try load("xlm-roberta").encode(run, maxTokens: 512).isCut)
         // Each sign is a piece of its own.
-        #expect(!words.encode(run, maxTokens: 512).isCut)
+        #expect(!words.encode(String(repeating: "-", count: 131_200), maxTokens: 512).isCut)
+    }
+
+    @Test(
+        "without spaces, as in Chinese, has the tokens of its beginning, however long it is",
+        arguments: ["xlm-roberta", "t5", "gemma", "llama2", "bert-uncased"]
+    )
+    func withoutSpaces(family: String) throws {
+        let tokenizer = try load(family)
+        let signs = Array("天地玄黃宇宙洪荒，日月盈昃。辰宿列張abc123寒來暑往")
+        let text = String((0..<70_000).map { signs[($0 * 7 + $0 / 11 * 5 + $0 / 101) % signs.count] })
+        let found = tokenizer.encode(text, maxTokens: 512)
+        #expect(!found.isCut && found.count == 512)
+        let whole = tokenizer.encode(text, addsSpecialTokens: false).ids
+        let own = zip(found.ids, found.isSpecial).filter { !$0.1 }.map(\.0)
+        #expect(own == Array(whole.prefix(own.count)))
     }
 
     @Test("of a pair is not said to be cut where nothing is missing of its share")

@@ -74,8 +74,8 @@ struct TokenizedText {
     /// How many tokens are sure, when not all are.
     private var sureCount: Int?
 
-    /// The tokens that follow might be others if more of the text were looked at.
-    mutating func noteUnsure() { sureCount = sureCount ?? ids.count }
+    /// The tokens from a position on might be others if more of the text were looked at.
+    mutating func noteUnsure(from position: Int) { sureCount = min(sureCount ?? .max, position) }
 
     /// Ends at a stretch's end behind which the text goes on.
     mutating func cutToSure(limit: Int) {
