@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the models that Sextant runs itself, beside Python's ONNX Runtime on the same graphs and in the same run.
 
-    make bench-models                        every figure, about four minutes
+    make bench-models                        every figure, about ten minutes
     Benchmarks/models.py --quick             a first look
 
 Both run on one thread and take turns, length by length. Needs scripts/fetch-models and scripts/python-env onnxruntime.
