@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the models that Sextant runs itself, beside Python's ONNX Runtime on the same graphs and in the same run.
 
-    make bench-models                        every figure, about ten minutes
+    make bench-models                        every figure, about seven minutes
     Benchmarks/models.py --quick             a first look
 
 Both run on one thread and take turns, length by length. Needs scripts/fetch-models and scripts/python-env onnxruntime.
@@ -34,7 +34,7 @@ LENGTHS = [16, 32, 64, 128, 256, 512]
 #: In the shape of mmBERT-small: harness/long_model.py. Runs of seconds need no repetition to be told apart.
 LONG_SUBJECT = ("modernbert", "int8")
 LONG_LENGTHS = [128, 512, 1024, 2048, 4096]
-LONG_ROUNDS, LONG_RUNS = 3, 2
+LONG_ROUNDS, LONG_RUNS = 5, 2
 STATIC_LENGTHS = [16, 64, 128, 512, 1024, 4096]
 
 MOST_RATIO = 1.1
