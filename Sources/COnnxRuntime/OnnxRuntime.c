@@ -1,6 +1,7 @@
 #include "COnnxRuntime.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,10 @@ static char *take_status(const onnx_runtime *runtime, status failure) {
     return copy;
 }
 
+// The library has one environment for each process, and lets go of its lock before the last user's release is done: whoever
+// opened one meanwhile was refused.
+static pthread_mutex_t environments = PTHREAD_MUTEX_INITIALIZER;
+
 // glibc raises by itself, up to 32 MiB, what it maps apart and so gives back when it is freed (mallopt(3)); what runs and
 // loads release would stay in holes of the heap, unless malloc_trim walked all of it, which holds every thread up. Its second
 // bound is twice the first, as it sets them itself.
@@ -163,7 +168,9 @@ char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
     if (made == NULL) return message("out of memory");
     made->api = api;
     made->version = version;
+    pthread_mutex_lock(&environments);
     char *failure = CALL(made, SLOT_CREATE_ENV, (int, const char *, void **), (LOG_FATAL, "sextant", &made->environment));
+    pthread_mutex_unlock(&environments);
     if (failure == NULL)
         failure = CALL(made, SLOT_CREATE_CPU_MEMORY_INFO, (int, int, void **),
                        (ALLOCATOR_ARENA, MEMORY_DEFAULT, &made->memory));
@@ -189,7 +196,9 @@ char *onnx_runtime_open(const char *path, onnx_runtime **runtime) {
 void onnx_runtime_close(onnx_runtime *runtime) {
     if (runtime->giving_back != NULL) DROP(runtime, SLOT_RELEASE_RUN_OPTIONS, runtime->giving_back);
     if (runtime->memory != NULL) DROP(runtime, SLOT_RELEASE_MEMORY_INFO, runtime->memory);
+    pthread_mutex_lock(&environments);
     if (runtime->environment != NULL) DROP(runtime, SLOT_RELEASE_ENV, runtime->environment);
+    pthread_mutex_unlock(&environments);
     free(runtime);
 }
 

@@ -1,5 +1,6 @@
 import ClassifierEngine
 import Foundation
+import Resilience
 import Testing
 
 @Suite(.enabled(if: Library.path != nil, Library.why))
@@ -399,5 +400,28 @@ struct TextModelTests {
         let bytes = try TextModel.build(folder: Fixture(name).folder, settings: settings).bytes
         let hash = bytes.withUnsafeBytes { KeyedHash(first: 0, second: 0)($0) }
         #expect(String(hash.low, radix: 16) == expected)
+    }
+}
+
+@Suite struct RunMemoryTests {
+    private static func time(_ milliseconds: Int) -> MonotonicTime {
+        MonotonicTime(nanoseconds: UInt64(milliseconds) * 1_000_000)
+    }
+
+    @Test("Long texts are large, and so are many of middling length; batches as models usually get them are not")
+    func largeRuns() {
+        #expect(RunMemory.isLarge(tokens: 513, width: 513) && RunMemory.isLarge(tokens: 2048, width: 256))
+        #expect(!RunMemory.isLarge(tokens: 512, width: 512) && !RunMemory.isLarge(tokens: 2048, width: 64))
+    }
+
+    @Test("Memory is given back once, by the first small run some seconds after the last large one")
+    func givingBack() {
+        var memory = RunMemory()
+        var given = [memory.takeGivingBack(at: Self.time(100_000))]
+        memory.largeRunEnded(at: Self.time(100_000))
+        given.append(memory.takeGivingBack(at: Self.time(104_999)))
+        memory.largeRunEnded(at: Self.time(104_000))
+        given += [108_999, 109_000, 120_000].map { memory.takeGivingBack(at: Self.time($0)) }
+        #expect(given == [false, false, false, true, false])
     }
 }

@@ -1,4 +1,6 @@
 import COnnxRuntime
+package import Resilience
+import Synchronization
 
 /// One model, ready to run. A run takes place on the calling thread and returns when it is done.
 ///
@@ -127,7 +129,9 @@ package final class InferenceSession: @unchecked Sendable {
         guard batch.count > 0, batch.lengths.allSatisfy({ $0 > 0 }) else {
             throw EngineError(.input, file, "a batch without tokens")
         }
-        let givesBack = batch.ids.count * max(batch.width, shortWidth) > largestKept
+        let isLarge = RunMemory.isLarge(tokens: batch.ids.count, width: batch.width)
+        let givesBack = !isLarge && sharedMemory.withLock { $0.takeGivingBack(at: .now()) }
+        defer { if isLarge { sharedMemory.withLock { $0.largeRunEnded(at: .now()) } } }
         var output = onnx_output()
         let shape = [Int64(batch.count), Int64(batch.width)]
         // All inputs lie one after the other in one block, which outlives the call.
@@ -188,11 +192,37 @@ package struct InferenceOutput {
     package let shape: [Int]
 }
 
-/// Tokens times width of the largest batch after which memory is kept for the next one: 512 tokens of one text, or 2,048 of
-/// short ones. MiniLM keeps 59 MiB then; to give them back and take them anew would cost a quarter of the run's time.
-private let largestKept = 1 << 18
-/// Attention takes memory by tokens times width; of batches narrower than this, the rest takes more.
-private let shortWidth = 128
+/// The library has one memory for the runs of all sessions.
+private let sharedMemory = Mutex(RunMemory())
+
+/// When the memory that runs have needed goes back to the system. Until then it serves the next ones: to take it anew for
+/// every long text would cost a tenth of the run's time.
+package struct RunMemory: Sendable {
+    /// When the last large run ended, if its memory has not been given back.
+    private var lastLarge: MonotonicTime?
+
+    /// 5 s without a large run, and the next small one gives back what they needed.
+    package static let patience = Duration.seconds(5)
+    /// Tokens times width of the largest batch whose memory is kept for good: 512 tokens of one text, or 2,048 of short
+    /// ones, for which MiniLM takes 59 MiB.
+    private static let largestKept = 1 << 18
+    /// Attention takes memory by tokens times width; of batches narrower than this, the rest takes more.
+    private static let shortWidth = 128
+
+    package init() {}
+
+    package static func isLarge(tokens: Int, width: Int) -> Bool { tokens * max(width, shortWidth) > largestKept }
+
+    /// A large run has ended.
+    package mutating func largeRunEnded(at now: MonotonicTime) { lastLarge = now }
+
+    /// Whether a small run that begins is to give memory back: one is, for all large ones before it.
+    package mutating func takeGivingBack(at now: MonotonicTime) -> Bool {
+        guard let last = lastLarge, last.elapsed(until: now) >= Self.patience else { return false }
+        lastLarge = nil
+        return true
+    }
+}
 
 extension UnsafeMutableRawBufferPointer {
     /// Writes the values in the given type from the start on, and returns how many bytes that took.
