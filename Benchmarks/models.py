@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the models that Sextant runs itself, beside Python's ONNX Runtime on the same graphs and in the same run.
 
-    make bench-models                        every figure, about seven minutes
+    make bench-models                        every figure, about six minutes
     Benchmarks/models.py --quick             a first look
 
 Both run on one thread and take turns, length by length. Needs scripts/fetch-models and scripts/python-env onnxruntime.
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
-from typing import Sequence
+from typing import Dict, List, Sequence
 
 from harness import long_model, report
 from harness.report import Machine, Table
@@ -34,7 +34,7 @@ LENGTHS = [16, 32, 64, 128, 256, 512]
 #: In the shape of mmBERT-small: harness/long_model.py. Runs of seconds need no repetition to be told apart.
 LONG_SUBJECT = ("modernbert", "int8")
 LONG_LENGTHS = [128, 512, 1024, 2048, 4096]
-LONG_ROUNDS, LONG_RUNS = 5, 2
+LONG_ROUNDS, LONG_RUNS = 3, 2
 STATIC_LENGTHS = [16, 64, 128, 512, 1024, 4096]
 
 MOST_RATIO = 1.1
@@ -88,6 +88,8 @@ class Talker:
         self.process.wait(timeout=30)
 
 
+Times = Dict[str, List[float]]
+
 LATENCY_HEAD = [
     "model", "precision", "tokens", "p50 ms", "p99 ms", "CPU ms", "Python p50 ms", "Python p99 ms", "Python CPU ms",
     "CPU, ratio",
@@ -98,42 +100,41 @@ def latencies(
     models: Path, subjects: "Sequence[tuple[str, str]]", lengths: "Sequence[int]", rounds: int, runs: int
 ) -> "tuple[list[list[str]], float, str]":
     """A row for each subject and length, the largest ratio of the processor's time to Python's, and the library's version."""
-    rows: "list[list[str]]" = []
-    ratios: "list[float]" = []
-    ours = Talker(str(PROBE), "measure", str(models), str(LIBRARY))
-    theirs = Talker(str(PYTHON), str(YARDSTICK))
-    try:
-        version, other_version = ours.read()["version"], theirs.read()["version"]
-        if version != other_version:
-            raise SystemExit(f"ONNX Runtime is {version} here and {other_version} in Python: no comparison")
-        with tempfile.TemporaryDirectory() as folder:
-            for name, precision in subjects:
-                file = f"{folder}/{name}-{precision}.onnx"
-                probe("export", str(models), name, precision, file)
-                for length in lengths:
-                    found: "dict[str, list[float]]" = {"wall": [], "cpu": []}
-                    yardstick: "dict[str, list[float]]" = {"wall": [], "cpu": []}
-                    pairs: "list[float]" = []
-                    for _ in range(rounds):
+    found: "dict[tuple[str, str, int], tuple[Times, Times]]" = {}
+    pairs: "dict[tuple[str, str, int], list[float]]" = {}
+    version = ""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, precision in subjects:
+            probe("export", str(models), name, precision, f"{folder}/{name}-{precision}.onnx")
+        # New processes for each round: where a process's memory happens to lie makes it faster or slower for good.
+        for _ in range(rounds):
+            ours = Talker(str(PROBE), "measure", str(models), str(LIBRARY))
+            theirs = Talker(str(PYTHON), str(YARDSTICK))
+            try:
+                version, other_version = ours.read()["version"], theirs.read()["version"]
+                if version != other_version:
+                    raise SystemExit(f"ONNX Runtime is {version} here and {other_version} in Python: no comparison")
+                for name, precision in subjects:
+                    for length in lengths:
                         mine = ours.ask(f"{name} {precision} {length} {runs}")
-                        other = theirs.ask(f"{file} {length} {runs}")
-                        pairs.append(median(mine["cpu"]) / median(other["cpu"]))
-                        for clock in ("wall", "cpu"):
-                            found[clock] += mine[clock]
-                            yardstick[clock] += other[clock]
-                    ratios.append(median(pairs))
-                    rows.append(
-                        [
-                            name, precision, f"{length:,}", f"{quantile(found['wall'], 0.5):,.2f}",
-                            f"{quantile(found['wall'], 0.99):,.2f}", f"{quantile(found['cpu'], 0.5):,.2f}",
-                            f"{quantile(yardstick['wall'], 0.5):,.2f}", f"{quantile(yardstick['wall'], 0.99):,.2f}",
-                            f"{quantile(yardstick['cpu'], 0.5):,.2f}", f"{ratios[-1]:.2f}",
-                        ]
-                    )
-    finally:
-        ours.close()
-        theirs.close()
-    return rows, max(ratios), version
+                        other = theirs.ask(f"{folder}/{name}-{precision}.onnx {length} {runs}")
+                        key = (name, precision, length)
+                        kept = found.setdefault(key, ({"wall": [], "cpu": []}, {"wall": [], "cpu": []}))
+                        for times, new in zip(kept, (mine, other)):
+                            for clock in ("wall", "cpu"):
+                                times[clock] += new[clock]
+                        pairs.setdefault(key, []).append(median(mine["cpu"]) / median(other["cpu"]))
+            finally:
+                ours.close()
+                theirs.close()
+    ratios = {key: median(values) for key, values in pairs.items()}
+    rows = []
+    for (name, precision, length), times in found.items():
+        figures = [
+            f"{quantile(one[clock], share):,.2f}" for one in times for clock, share in (("wall", 0.5), ("wall", 0.99), ("cpu", 0.5))
+        ]
+        rows.append([name, precision, f"{length:,}", *figures, f"{ratios[name, precision, length]:.2f}"])
+    return rows, max(ratios.values()), version
 
 
 def verdict(is_met: bool) -> str:
